@@ -1,0 +1,1 @@
+"""What runs by itself: new audio, scheduled runs, maintenance of lake and objects."""

@@ -1,0 +1,287 @@
+"""The `audio-assets` command: a thin layer over the functions that the assets and the UI use too."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from audio_assets.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from audio_assets.engine.platform import Platform
+
+app = typer.Typer(
+    help="Audio in, features, embeddings, labels and models out; every value knows what it came from.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Selection = Annotated[
+    str | None,
+    typer.Argument(help="Assets in Dagster's selection syntax, e.g. tempo, +rhythm, group:features."),
+]
+Items = Annotated[
+    list[str] | None,
+    typer.Option("--items", help="Only these items: keys, or unique beginnings of keys. Repeatable."),
+]
+
+
+@contextmanager
+def friendly() -> Iterator[None]:
+    """Show errors that are meant for people as one message, without a traceback."""
+    from pydantic import ValidationError
+
+    from audio_assets.engine.graph import GraphError
+    from audio_assets.engine.workers import WorkerError
+    from audio_assets.register import IngestError
+    from audio_assets.launch import LaunchError
+    from audio_assets.query import QueryError
+    from audio_assets.resources.lake import LakeError
+    from audio_assets.resources.objects import ObjectError
+
+    shown = (
+        GraphError, WorkerError, IngestError, LaunchError, QueryError, LakeError, ObjectError,
+        ValidationError,
+    )  # fmt: skip
+    try:
+        yield
+    except shown as error:
+        err.print(f"[red]{type(error).__name__}[/red]: ", end="")
+        err.print(str(error), markup=False)
+        raise typer.Exit(2) from error
+    except BrokenPipeError:  # e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+
+
+def open_platform(settings: Settings | None = None) -> Platform:
+    """The platform of this environment, its tables made and up to date."""
+    from audio_assets.definitions import build_platform
+
+    platform = build_platform(settings or get_settings())
+    platform.prepare()
+    return platform
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Audio files or folders.")],
+    kind: Annotated[
+        Literal["track", "episode"] | None,
+        typer.Option("--as", help="What all of it is; otherwise told from folders, tags and length."),
+    ] = None,
+) -> None:
+    """Register audio in the catalog. Files are read, never moved or changed."""
+    from audio_assets.register import register
+    from audio_assets.watch import bar
+
+    with friendly():
+        platform = open_platform()
+        with bar(err, "reading") as progress:
+            report = register(platform, paths, kind=kind, on_file=progress)
+        out.print(
+            f"{report.added} new, {report.known} known, {report.moved} at another place, "
+            f"{len(report.rejected)} rejected."
+        )
+        _print_bad("Rejected files", ("path", "reason"), report.rejected)
+        if report.added:
+            out.print("Compute their features with [bold]audio-assets run[/bold].")
+    raise typer.Exit(1 if report.rejected else 0)
+
+
+@app.command()
+def run(
+    selection: Selection = None,
+    items: Items = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Also what failed before.")] = False,
+    drifted: Annotated[
+        bool, typer.Option("--drifted", help="Also what older code of the same version computed.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Everything again, up to date or not.")
+    ] = False,
+) -> None:
+    """Compute what is missing or stale. Exit code 1 if anything failed."""
+    with friendly():
+        code = _run(selection, items, failed=failed, drifted=drifted, everything=everything)
+    raise typer.Exit(code)
+
+
+def _run(selection: str | None, items: list[str] | None, **options: bool) -> int:
+    from audio_assets.engine.plan import RunOptions
+    from audio_assets.instance import open_instance
+    from audio_assets.launch import bad_items, launch, select_assets, select_items
+    from audio_assets.watch import run_progress
+
+    platform = open_platform()
+    names = select_assets(platform, selection)
+    keys = select_items(platform, items) if items else None
+    with run_progress(err) as tally:
+        finished = launch(
+            platform, lambda: open_instance(platform.settings), names, RunOptions(**options), keys
+        )
+    if not finished.run_ids:
+        out.print("Nothing to do: everything asked for is up to date.")
+        return 0
+    out.print(tally.table(names))
+    bad = bad_items(platform, names, finished.run_ids)
+    _print_bad("Not computed", ("asset", "item", "outcome", "reason"), bad)
+    if bad:
+        out.print("`audio-assets run --failed` tries these again; all other values are stored.")
+    for error in finished.errors:
+        err.print(f"[red]A step failed[/red], {error}")
+    return 1 if bad or finished.errors else 0
+
+
+@app.command()
+def retry(selection: Selection = None, items: Items = None) -> None:
+    """Compute failed items again: short for `run --failed`."""
+    with friendly():
+        code = _run(selection, items, failed=True)
+    raise typer.Exit(code)
+
+
+@app.command()
+def release(selection: Selection = None, items: Items = None) -> None:
+    """Let quarantined items be computed again; the next run does it."""
+    from audio_assets.engine.ledger import forget
+    from audio_assets.engine.outcomes import Outcome
+    from audio_assets.launch import select_assets, select_items
+
+    with friendly():
+        platform = open_platform()
+        names = select_assets(platform, selection)
+        keys = select_items(platform, items) if items else None
+        count = forget(platform.lake, names, keys, Outcome.QUARANTINED)
+    out.print(f"{count} quarantined values released.")
+
+
+@app.command()
+def status(
+    asset: Annotated[str | None, typer.Argument(help="One asset only.")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="List failed and quarantined items with reasons.")
+    ] = False,
+    form: Annotated[
+        Literal["table", "json"], typer.Option("--format", help="How to print it.")
+    ] = "table",
+) -> None:
+    """Show per asset how many items are ok, failed, stale, drifted or missing."""
+    from audio_assets.launch import bad_items, counts, select_assets
+
+    with friendly():
+        platform = open_platform()
+        names = select_assets(platform, asset)
+        if failed:
+            _print_rows(("asset", "item", "outcome", "reason"), bad_items(platform, names), form)
+            return
+        states = platform.states()
+        rows = [(name, *counts(states[name]).values()) for name in names]
+        from audio_assets.engine.plan import State
+
+        _print_rows(("asset", *(state.value for state in State)), rows, form)
+
+
+@app.command()
+def sql(
+    query: Annotated[str | None, typer.Argument(help="SQL; or give a file with -f.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="File with the SQL.")] = None,
+    form: Annotated[
+        Literal["table", "csv", "json", "parquet"], typer.Option("--format", help="Output format.")
+    ] = "table",
+    write: Annotated[bool, typer.Option("--write", help="Allow changes to the lake.")] = False,
+) -> None:
+    """Run SQL on the tables and print the result; without a query, list the tables."""
+    from audio_assets.query import QueryError, connect, run_query
+
+    with friendly():
+        if query and file:
+            raise QueryError("Give a query or a file, not both.")
+        if file is not None and not file.is_file():
+            raise QueryError(f"There is no file {file}.")
+        text = file.read_text(encoding="utf-8") if file else query or "SHOW TABLES"
+        connection = connect(write=write)
+        try:
+            sys.stdout.buffer.write(run_query(connection, text, form))
+            sys.stdout.buffer.flush()
+        finally:
+            connection.close()
+
+
+@app.command()
+def doctor() -> None:
+    """Check accelerators, codecs, weights and catalogs, and say what is missing for what."""
+    from audio_assets.doctor import Level, examine
+
+    marks = {Level.GOOD: "[green]✓[/green]", Level.ABSENT: "[yellow]–[/yellow]", Level.BAD: "[red]✗[/red]"}
+    findings = examine(get_settings())
+    table = RichTable("", "what", "found", "what it would enable, or what to do", box=None)
+    for finding in findings:
+        table.add_row(marks[finding.level], finding.what, finding.found, finding.advice)
+    out.print(table)
+    raise typer.Exit(1 if any(finding.level is Level.BAD for finding in findings) else 0)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port of the web server.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address; beyond 127.0.0.1 anyone there can run code.")] = "127.0.0.1",
+) -> None:
+    """Open the Dagster UI on the same instance and data."""
+    from audio_assets.instance import ENVIRONMENT, prepare_dagster_home, shipped
+
+    platform = open_platform()
+    folder = prepare_dagster_home(platform.settings)
+    os.environ.update(ENVIRONMENT, DAGSTER_HOME=str(folder), AUDIO_ASSETS_HOME=str(platform.settings.home))
+    platform.lake.close()
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(shipped("workspace.yaml"))]
+    err.print(f"Dagster UI on http://{host}:{port} (instance {folder}); stop with Ctrl-C")
+    os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])
+
+
+@app.command()
+def demo(
+    size: Annotated[Literal["tiny", "demo"], typer.Option(help="Size of the corpus.")] = "demo",
+) -> None:
+    """Make a corpus with known truth, compute everything on it, compare with the truth."""
+    from audio_assets.demo.show import show
+
+    with friendly():
+        code = show(size, out, err)
+    raise typer.Exit(code)
+
+
+def _print_bad(title: str, names: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    if rows:
+        table = RichTable(*names, title=title, title_justify="left", box=None)
+        for row in rows[:20]:
+            table.add_row(*(part.replace("[", "\\[") for part in row))
+        out.print(table)
+    if len(rows) > 20:
+        out.print(f"and {len(rows) - 20} more: `audio-assets status --failed`.")
+
+
+def _print_rows(names: tuple[str, ...], rows: list[tuple[Any, ...]], form: str) -> None:
+    if form == "json":
+        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1))
+        return
+    table = RichTable(*names, box=None)
+    for row in rows:
+        table.add_row(*(str(part).replace("[", "\\[") if part != 0 else "[dim]·[/dim]" for part in row))
+    out.print(table)
+
+
+def main() -> None:
+    """Entry point of the `audio-assets` command."""
+    app()

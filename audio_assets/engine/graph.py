@@ -1,0 +1,154 @@
+"""All item assets together: their order, their bundles, their recipes."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+
+from audio_assets.engine.item_asset import ItemAsset, Recipe
+from audio_assets.engine.tables import ItemKind
+from audio_assets.settings import Settings
+
+
+class GraphError(ValueError):
+    """The item assets do not fit together; the message names them."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Assets computed together, in order: an item is opened once for all of them."""
+
+    name: str
+    assets: tuple[ItemAsset, ...]
+
+    @property
+    def item(self) -> ItemKind:
+        """The kind of item they are computed on."""
+        return self.assets[0].item
+
+
+@dataclass(frozen=True)
+class AssetGraph:
+    """The item assets of the platform, upstream before downstream."""
+
+    assets: tuple[ItemAsset, ...]
+
+    @classmethod
+    def of(cls, assets: Iterable[ItemAsset]) -> AssetGraph:
+        """Order `assets` and check that they fit together.
+
+        Raises:
+            GraphError: two of one name, an unknown upstream, a circle, a mixed bundle.
+        """
+        by_name: dict[str, ItemAsset] = {}
+        for asset in assets:
+            other = by_name.setdefault(asset.name, asset)
+            if other.reference != asset.reference:
+                raise GraphError(
+                    f"{'.'.join(other.reference)} and {'.'.join(asset.reference)} are both named "
+                    f"{asset.name}; rename one."
+                )
+        for asset in by_name.values():
+            for name in asset.upstream:
+                if name not in by_name:
+                    raise GraphError(
+                        f"{'.'.join(asset.reference)} asks for {name!r}, which is no item asset. "
+                        f"There are {', '.join(sorted(by_name))}."
+                    )
+                if by_name[name].item is not asset.item:
+                    raise GraphError(
+                        f"{asset.name} is computed per {asset.item.name}, its upstream {name} per "
+                        f"{by_name[name].item.name}."
+                    )
+        try:
+            order = list(
+                TopologicalSorter({a.name: a.upstream for a in by_name.values()}).static_order()
+            )
+        except CycleError as error:
+            raise GraphError(f"Item assets depend on each other: {' → '.join(error.args[1])}.") from error
+        graph = cls(tuple(by_name[name] for name in order))
+        graph._check_bundles()
+        return graph
+
+    @cached_property
+    def by_name(self) -> Mapping[str, ItemAsset]:
+        """The assets by name."""
+        return {asset.name: asset for asset in self.assets}
+
+    @cached_property
+    def kinds(self) -> tuple[ItemKind, ...]:
+        """The kinds of items that assets are computed on."""
+        return tuple({asset.item.name: asset.item for asset in self.assets}.values())
+
+    @cached_property
+    def code_hashes(self) -> Mapping[str, str]:
+        """A hash of each asset's code and of that of all its upstream assets.
+
+        Upstream code counts, since a value made from drifted values has drifted with them.
+        """
+        hashes: dict[str, str] = {}
+        for asset in self.assets:
+            text = "".join([asset.code.digest, *(hashes[name] for name in asset.upstream)])
+            hashes[asset.name] = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return hashes
+
+    @cached_property
+    def bundles(self) -> tuple[Bundle, ...]:
+        """The bundles, upstream before downstream."""
+        members: dict[str, list[ItemAsset]] = {}
+        for asset in self.assets:
+            members.setdefault(asset.bundle, []).append(asset)
+        needs = {
+            name: {self.by_name[u].bundle for a in assets for u in a.upstream} - {name}
+            for name, assets in members.items()
+        }
+        order = TopologicalSorter(needs).static_order()
+        return tuple(Bundle(name, tuple(members[name])) for name in order)
+
+    def _check_bundles(self) -> None:
+        try:
+            bundles = self.bundles
+        except CycleError as error:
+            raise GraphError(
+                f"Bundles depend on each other ({' → '.join(error.args[1])}); give some of their assets "
+                "a bundle of their own."
+            ) from error
+        for bundle in bundles:
+            if len({(asset.item.name, asset.batch_size) for asset in bundle.assets}) > 1:
+                raise GraphError(
+                    f"Bundle {bundle.name} mixes item kinds or batch sizes "
+                    f"({', '.join(a.name for a in bundle.assets)}); give some a bundle of their own."
+                )
+
+    def recipes(self, settings: Settings) -> dict[str, Recipe]:
+        """How each asset is computed under `settings`."""
+        return {
+            asset.name: asset.recipe(settings.parameters.get(asset.name, {}), self.choices(settings))
+            for asset in self.assets
+        }
+
+    def choices(self, settings: Settings) -> dict[str, str]:
+        """The backend chosen for each role."""
+        roles = {role.name for asset in self.assets for role in asset.roles}
+        return {role: settings.backend_of(role) for role in roles}
+
+
+def find_item_assets(modules: Sequence[str]) -> list[ItemAsset]:
+    """The item assets that `modules` (packages with all they hold) define, in the order written."""
+    found: dict[tuple[str, str], ItemAsset] = {}
+    for name in modules:
+        module = importlib.import_module(name)
+        names = [name]
+        if hasattr(module, "__path__"):
+            walked = pkgutil.walk_packages(module.__path__, prefix=f"{name}.")
+            names += sorted(info.name for info in walked)
+        for part in names:
+            for value in vars(importlib.import_module(part)).values():
+                if isinstance(value, ItemAsset):
+                    found.setdefault(value.reference, value)
+    return list(found.values())

@@ -1,0 +1,170 @@
+"""`item_asset`: a function of one item, or of a batch of items, becomes an asset.
+
+The function's signature says what it needs:
+
+- the first parameter is the item, as its kind opens it (a list of them with ``batch_size > 1``);
+- further positional parameters are other item assets of the same kind, by name: a dict of the
+  upstream's row, or a list of dicts where the upstream has many rows. With a default of ``None`` the
+  upstream may be not applicable;
+- keyword-only parameters named like a role receive that role's backend;
+- all other keyword-only parameters have defaults, are part of the fingerprint and can be set.
+
+It returns a mapping (one-row tables) or a list of mappings (many-row tables), raises `NotApplicable`,
+or fails with any other exception.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from audio_assets.engine.code_hash import CodeState, code_state
+from audio_assets.engine.roles import Role
+from audio_assets.engine.tables import ItemKind, Table
+
+
+@dataclass(frozen=True)
+class ItemAsset:
+    """An asset computed item by item; made by the `item_asset` decorator. Calling it calls `fn`."""
+
+    fn: Callable[..., Any]
+    table: Table
+    group: str
+    code_version: str
+    bundle: str
+    upstream: tuple[str, ...] = ()
+    optional_upstream: frozenset[str] = frozenset()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    roles: tuple[Role, ...] = ()
+    batch_size: int = 1
+    time_limit_s: float | None = None
+    memory_limit_gib: float | None = None
+    pool: str | None = None
+    kinds: frozenset[str] = frozenset()
+    owners: tuple[str, ...] = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.fn(*args, **kwargs)
+
+    @property
+    def name(self) -> str:
+        """The asset's name, which is its table's."""
+        return self.table.name
+
+    @property
+    def item(self) -> ItemKind:
+        """The kind of item it is computed on."""
+        return self.table.item
+
+    @property
+    def reference(self) -> tuple[str, str]:
+        """Module and name under which a worker finds the asset."""
+        return self.fn.__module__, self.fn.__qualname__
+
+    @property
+    def description(self) -> str:
+        """The table's text, else the function's docstring."""
+        return self.table.doc or inspect.getdoc(self.fn) or ""
+
+    @cached_property
+    def code(self) -> CodeState:
+        """The code behind the asset: its function and what opens its items."""
+        return code_state([self.fn, self.item.open])
+
+    def recipe(self, parameters: Mapping[str, Any], choices: Mapping[str, str]) -> Recipe:
+        """How the asset is computed with these settings."""
+        backends = [role.backend(choices[role.name]) for role in self.roles]
+        return Recipe(
+            asset=self.name,
+            code_version=self.code_version,
+            parameters_json=json.dumps({**self.parameters, **parameters}, sort_keys=True),
+            backend="+".join(b.name for b in backends) or None,
+            revision="+".join(b.revision for b in backends) or None,
+            licence="+".join(b.licence for b in backends) or None,
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides an asset's values besides the item and its upstream values."""
+
+    asset: str
+    code_version: str
+    parameters_json: str
+    backend: str | None
+    revision: str | None
+    licence: str | None
+
+    @property
+    def identity(self) -> str:
+        """The part of the fingerprint that is the same for all items."""
+        return json.dumps(
+            [self.asset, self.code_version, self.parameters_json, self.backend, self.revision]
+        )
+
+
+def item_asset(
+    *,
+    table: Table,
+    group: str,
+    code_version: str,
+    bundle: str | None = None,
+    roles: Sequence[Role] = (),
+    batch_size: int = 1,
+    time_limit_s: float | None = None,
+    memory_limit_gib: float | None = None,
+    pool: str | None = None,
+    kinds: Sequence[str] = (),
+    owners: Sequence[str] = (),
+) -> Callable[[Callable[..., Any]], ItemAsset]:
+    """Make a function an item asset; its name must be the table's.
+
+    Assets with the same `bundle` are computed together: an item is opened once for all of them. The
+    default bundle is the item kind and the group. Raise `code_version` when an edit changes values;
+    `status` calls rows ``drifted`` whose code changed under the same version.
+
+    Raises:
+        ValueError: the function's name or signature does not fit; the message says how.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> ItemAsset:
+        where = f"{fn.__module__}.{fn.__qualname__}"
+        if fn.__name__ != table.name:
+            raise ValueError(f"{where} fills table {table.name!r}; give both the same name.")
+        if "." in fn.__qualname__:
+            raise ValueError(f"{where} must stand at module level, so that workers can import it.")
+        parameters = list(inspect.signature(fn).parameters.values())
+        positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        if not positional:
+            raise ValueError(f"{where} takes no item; its first parameter must be the {table.item.name}.")
+        role_names = {role.name for role in roles}
+        keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in role_names]
+        missing = [p.name for p in keyword if p.default is p.empty]
+        if missing:
+            raise ValueError(f"{where}: parameter {', '.join(missing)} needs a default or a role.")
+        unused = role_names - {p.name for p in parameters}
+        if unused:
+            raise ValueError(f"{where} takes no keyword {', '.join(sorted(unused))} for its role.")
+        return ItemAsset(
+            fn=fn,
+            table=table,
+            group=group,
+            code_version=code_version,
+            bundle=bundle or f"{table.item.name}_{group}",
+            upstream=tuple(p.name for p in positional[1:]),
+            optional_upstream=frozenset(p.name for p in positional[1:] if p.default is None),
+            parameters={p.name: p.default for p in keyword},
+            roles=tuple(roles),
+            batch_size=batch_size,
+            time_limit_s=time_limit_s,
+            memory_limit_gib=memory_limit_gib,
+            pool=pool,
+            kinds=frozenset(kinds),
+            owners=tuple(owners),
+        )
+
+    return decorate

@@ -1,0 +1,58 @@
+"""How the computation of one asset for one item ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from audio_assets.engine.tables import Row
+
+
+class Outcome(StrEnum):
+    """What the ledger says of an item.
+
+    ``ok`` and ``not_applicable`` are final for a fingerprint. ``failed`` is tried again when asked, or
+    by itself if a worker died of it; ``quarantined`` items wait for a release.
+    """
+
+    OK = "ok"
+    NOT_APPLICABLE = "not_applicable"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether Dagster may call the partition materialized."""
+        return self in (Outcome.OK, Outcome.NOT_APPLICABLE)
+
+
+class NotApplicable(Exception):
+    """Raised by an asset's function where the question has no answer for the item.
+
+    >>> raise NotApplicable("the vocals stem is silent")
+    Traceback (most recent call last):
+    ...
+    audio_assets.engine.outcomes.NotApplicable: the vocals stem is silent
+    """
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A large value: an asset's function returns it in an object column, and the key is stored."""
+
+    data: bytes
+    extension: str
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """The outcome of one asset for one item, with its rows or the reason there are none."""
+
+    asset: str
+    item: str
+    outcome: Outcome
+    rows: list[Row]
+    reason: str | None = None
+    detail: str | None = None
+    seconds: float = 0.0
+    died: bool = False

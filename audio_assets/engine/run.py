@@ -1,0 +1,222 @@
+"""Running one bundle: plan, compute on workers, store chunk by chunk."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from audio_assets.engine.batching import batches
+from audio_assets.engine.graph import Bundle
+from audio_assets.engine.item_asset import ItemAsset
+from audio_assets.engine.ledger import Entries, Writing, read_entries, with_quarantine, write_results
+from audio_assets.engine.outcomes import ItemResult, Outcome
+from audio_assets.engine.plan import Plan, RunOptions, State, make_plan, upstream_json
+from audio_assets.engine.platform import Platform
+from audio_assets.engine.progress import observer
+from audio_assets.engine.tables import Item, Row
+from audio_assets.engine.tasks import ItemTask, Limits, Task, Upstream, Workers, WorkerSetup
+from audio_assets.engine.workers import LocalWorkers
+
+UPSTREAM_WINDOW = 64  # items whose upstream rows are read with one query
+
+
+@dataclass
+class Summary:
+    """What became of one asset in a run."""
+
+    asset: str
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    up_to_date: int = 0
+    not_retried: int = 0
+    blocked: int = 0
+    compute_s: float = 0.0
+    audio_s: float = 0.0
+    wall_s: float = 0.0
+    bad: list[ItemResult] = field(default_factory=list)
+
+    @property
+    def computed(self) -> int:
+        """Items that were computed, whatever the outcome."""
+        return sum(self.outcomes.values())
+
+    @property
+    def audio_hours_per_hour(self) -> float | None:
+        """Throughput: hours of audio per hour of the run, or None if nothing was computed."""
+        return self.audio_s / self.wall_s if self.computed and self.wall_s else None
+
+
+class BundleRun:
+    """One bundle's part of a run; iterate over it once, then read `summaries`.
+
+    Iterating yields lists of results that are safe in the lake. Closing the iterator, or an exception
+    in it, loses at most the chunk being computed.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        bundle: Bundle,
+        selected: Iterable[str],
+        items: Mapping[str, Item],
+        options: RunOptions,
+        run_id: str,
+    ) -> None:
+        names = set(selected)
+        self._platform = platform
+        self._assets = [asset for asset in bundle.assets if asset.name in names]
+        self._items = items
+        self._run_id = run_id
+        needed = {u for asset in self._assets for u in asset.upstream} | names
+        self._entries: Entries = read_entries(platform.lake, needed, list(items))
+        self.plan: Plan = make_plan(
+            platform.graph, names, items, self._entries, platform.recipes, options
+        )
+        self.summaries = {asset.name: self._summary(asset.name) for asset in self._assets}
+
+    def _summary(self, name: str) -> Summary:
+        plan = self.plan[name]
+        idle = Counter(
+            state
+            for key, state in plan.states.items()
+            if key not in plan.fingerprints and key not in plan.blocked
+        )
+        return Summary(
+            name,
+            up_to_date=idle[State.OK] + idle[State.NOT_APPLICABLE] + idle[State.DRIFTED],
+            not_retried=idle[State.FAILED] + idle[State.QUARANTINED],
+            blocked=len(plan.blocked),
+        )
+
+    def __iter__(self) -> Iterator[list[ItemResult]]:
+        totals = {asset.name: len(self.plan[asset.name].fingerprints) for asset in self._assets}
+        observer().planned(totals)
+        keys = {key for asset in self._assets for key in self.plan[asset.name].fingerprints}
+        if not keys:
+            return
+        started = time.monotonic()
+        tasks = self._tasks([self._items[key] for key in keys])
+        with local_workers(self._platform, self._assets, len(keys)) as workers:
+            for chunk in self._chunks(workers, tasks):
+                yield self._store(chunk)
+                for summary in self.summaries.values():
+                    summary.wall_s = time.monotonic() - started
+
+    def _chunks(self, workers: Workers, tasks: Iterable[Task]) -> Iterator[list[ItemResult]]:
+        settings = self._platform.settings
+        full = settings.chunk_items * len(self._assets)
+        chunk: list[ItemResult] = []
+        last = time.monotonic()
+        for result in workers.run(tasks):
+            chunk.append(result)
+            observer().finished(result)
+            if len(chunk) >= full or time.monotonic() - last > settings.chunk_seconds:
+                yield chunk
+                chunk, last = [], time.monotonic()
+        if chunk:
+            yield chunk
+
+    def _store(self, chunk: list[ItemResult]) -> list[ItemResult]:
+        deaths: dict[tuple[str, str], int] = {}
+        results = []
+        for computed in chunk:
+            entry = self._entries[computed.asset].get(computed.item)
+            result, count = with_quarantine(computed, entry.deaths if entry else 0)
+            deaths[result.asset, result.item] = count
+            results.append(result)
+        writing = Writing(
+            assets={asset.name: asset for asset in self._assets},
+            recipes=self._platform.recipes,
+            code_hashes=self._platform.graph.code_hashes,
+            items=self._items,
+            fingerprints={name: plan.fingerprints for name, plan in self.plan.items()},
+            upstream={
+                (r.asset, r.item): upstream_json(self.plan[r.asset], r.item) for r in results
+            },
+            deaths=deaths,
+            run_id=self._run_id,
+        )
+        write_results(self._platform.lake, results, writing)
+        for result in results:
+            summary = self.summaries[result.asset]
+            summary.outcomes[result.outcome] += 1
+            summary.compute_s += result.seconds
+            summary.audio_s += self._items[result.item].duration_s
+            if not result.outcome.is_good:
+                summary.bad.append(result)
+        return results
+
+    def _tasks(self, items: Sequence[Item]) -> Iterator[Task]:
+        size = self._assets[0].batch_size
+        groups = list(batches(items, size))
+        window = max(1, UPSTREAM_WINDOW // size)
+        for start in range(0, len(groups), window):
+            part = groups[start : start + window]
+            upstream = self._read_upstream([item.key for group in part for item in group])
+            for group in part:
+                yield Task(tuple(self._item_task(item, upstream) for item in group))
+
+    def _item_task(
+        self, item: Item, upstream: Mapping[str, Mapping[str, Upstream]]
+    ) -> ItemTask:
+        fingerprints = {
+            asset.name: self.plan[asset.name].fingerprints[item.key]
+            for asset in self._assets
+            if item.key in self.plan[asset.name].fingerprints
+        }
+        values = {name: rows[item.key] for name, rows in upstream.items() if item.key in rows}
+        return ItemTask(item, fingerprints, values)
+
+    def _read_upstream(self, keys: Sequence[str]) -> dict[str, dict[str, Upstream]]:
+        """Upstream values of `keys` that are not computed in this run, from the lake."""
+        found: dict[str, dict[str, Upstream]] = {}
+        for name in {u for asset in self._assets for u in asset.upstream}:
+            planned = self.plan[name].fingerprints if name in self.plan else {}
+            stored = {
+                key: self._entries[name][key]
+                for key in keys
+                if key not in planned and key in self._entries[name]
+            }
+            table = self._platform.graph.by_name[name].table
+            rows = self._read_rows(
+                name, [key for key, entry in stored.items() if entry.outcome is Outcome.OK]
+            )
+            found[name] = {
+                key: Upstream(rows.get(key, []), table.rows == "many")
+                if entry.outcome is Outcome.OK
+                else Upstream(None, table.rows == "many", entry.reason)
+                for key, entry in stored.items()
+                if entry.outcome.is_good
+            }
+        return found
+
+    def _read_rows(self, name: str, keys: list[str]) -> dict[str, list[Row]]:
+        rows: dict[str, list[Row]] = {}
+        if not keys:
+            return rows
+        columns = [column.name for column in self._platform.graph.by_name[name].table.columns]
+        listed = ", ".join(f'"{column}"' for column in columns)
+        query = f'SELECT item, {listed} FROM "{name}" WHERE item IN (SELECT unnest(?))'
+        for key, *values in self._platform.lake.rows(query, [keys]):
+            rows.setdefault(key, []).append(dict(zip(columns, values, strict=True)))
+        return rows
+
+
+def local_workers(platform: Platform, assets: Sequence[ItemAsset], items: int) -> LocalWorkers:
+    """Workers on this machine for `assets`, no more than there are items."""
+    settings = platform.settings
+    setup = WorkerSetup(
+        assets=tuple(asset.reference for asset in assets),
+        parameters=settings.parameters,
+        backends=platform.graph.choices(settings),
+        objects=platform.objects,
+    )
+    limits = Limits(
+        time_s={a.name: a.time_limit_s or settings.time_limit_s for a in assets},
+        memory_bytes={
+            a.name: (a.memory_limit_gib or settings.memory_limit_gib) * 2**30 for a in assets
+        },
+    )
+    count = min(settings.workers, items)
+    return LocalWorkers(count, setup, limits)

@@ -1,0 +1,215 @@
+"""Tables: the one declaration of what an item asset writes.
+
+From a `Table` come the lake's DDL, the checks of every row before it is stored, Dagster's column
+schema, the range checks and the data dictionary. Every table also has the columns of `KEY_COLUMNS`,
+which the engine fills.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any, Literal
+
+import numpy as np
+
+Row = dict[str, Any]
+
+
+class InvalidRow(ValueError):
+    """A computed row breaks its table's declaration; the message names column and value."""
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """A lake type and its name in SQL."""
+
+    name: str
+    sql: str
+
+
+FLOAT = ColumnType("float", "DOUBLE")
+INTEGER = ColumnType("integer", "BIGINT")
+BOOLEAN = ColumnType("boolean", "BOOLEAN")
+TEXT = ColumnType("text", "VARCHAR")
+TIMESTAMP = ColumnType("timestamp", "TIMESTAMP WITH TIME ZONE")
+OBJECT = ColumnType("object", "VARCHAR")
+"""The key of a large value in object storage; the function returns a `Blob`, the key is stored."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its type, meaning, unit and range.
+
+    `length` makes it a list: an int for exactly that many values, ``"any"`` for any number. Lists of
+    floats are stored with 32 bits, single floats with 64. `low` and `high` are inclusive.
+    """
+
+    name: str
+    type: ColumnType
+    doc: str = field(kw_only=True)
+    unit: str | None = field(default=None, kw_only=True)
+    low: float | None = field(default=None, kw_only=True)
+    high: float | None = field(default=None, kw_only=True)
+    length: int | Literal["any"] | None = field(default=None, kw_only=True)
+    nullable: bool = field(default=True, kw_only=True)
+
+    @property
+    def sql_type(self) -> str:
+        """The column's type in DDL."""
+        if self.length is None:
+            return self.type.sql
+        return ("FLOAT" if self.type is FLOAT else self.type.sql) + "[]"
+
+    @property
+    def has_range(self) -> bool:
+        """Whether values are bounded."""
+        return self.low is not None or self.high is not None
+
+    @property
+    def range_text(self) -> str:
+        """The range as people write it, e.g. ``-70..5 LUFS``."""
+        low = "" if self.low is None else f"{self.low:g}"
+        high = "" if self.high is None else f"{self.high:g}"
+        return f"{low}..{high}" + (f" {self.unit}" if self.unit else "")
+
+    def outside_sql(self) -> str:
+        """SQL that is true where a value lies outside the range."""
+        value = f'"{self.name}"'
+        low = f"{value} < {self.low}" if self.low is not None else ""
+        high = f"{value} > {self.high}" if self.high is not None else ""
+        condition = " OR ".join(filter(None, (low, high)))
+        if self.length is None:
+            return f"({condition})"
+        return f"len(list_filter({value}, lambda x: {condition.replace(value, 'x')})) > 0"
+
+    def check(self, value: Any) -> Any:
+        """`value` as a plain Python value of this column's type.
+
+        Raises:
+            InvalidRow: wrong type, wrong length, NaN or infinite, or outside the range.
+        """
+        if value is None:
+            if not self.nullable:
+                raise InvalidRow(f"{self.name} is NULL; a value is required")
+            return None
+        if self.length is None:
+            return self._check_scalar(value)
+        # 32 bits, as they are stored: an upstream's values must not depend on where they are read
+        stored = np.asarray(value, np.float32).tolist() if self.type is FLOAT else value
+        values = [self._check_scalar(v) for v in stored]
+        if self.length != "any" and len(values) != self.length:
+            raise InvalidRow(f"{self.name} has {len(values)} values; wanted {self.length}")
+        return values
+
+    def _check_scalar(self, value: Any) -> Any:
+        if self.type is FLOAT and isinstance(value, Real):
+            return self._check_number(float(value))
+        if self.type is INTEGER and isinstance(value, Integral) and not isinstance(value, bool):
+            return self._check_number(int(value))
+        if self.type is BOOLEAN and (isinstance(value, bool) or type(value).__name__ == "bool_"):
+            return bool(value)
+        if self.type in (TEXT, OBJECT) and isinstance(value, str):
+            return value
+        if self.type is TIMESTAMP and hasattr(value, "isoformat"):
+            return value
+        raise InvalidRow(
+            f"{self.name} is {value!r} ({type(value).__name__}); wanted {self.type.name}"
+        )
+
+    def _check_number(self, value: float) -> float:
+        if not math.isfinite(value):
+            raise InvalidRow(f"{self.name} is {value}; wanted a finite number, or None")
+        if (self.low is not None and value < self.low) or (
+            self.high is not None and value > self.high
+        ):
+            raise InvalidRow(f"{self.name} is {value:g}, outside {self.range_text}")
+        return value
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of the catalog: what is computed on."""
+
+    key: str
+    content_hash: str
+    path: str
+    duration_s: float = 0.0
+    record: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class ItemKind:
+    """A kind of item: where its catalog stands and how a worker opens one.
+
+    `plural` is the catalog table and the name of the dynamic partitions. `open` turns an `Item` into
+    the first argument of the item assets; it should be lazy, since not every asset needs everything.
+    """
+
+    name: str
+    plural: str
+    open: Callable[[Item], Any]
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the lake that an item asset fills; its name is the asset's.
+
+    `rows` is ``"one"`` row or ``"many"`` rows per item.
+    """
+
+    name: str
+    item: ItemKind
+    columns: Sequence[Column]
+    doc: str = ""
+    rows: Literal["one", "many"] = "one"
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in (*KEY_COLUMNS, *self.columns)]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"Table {self.name} declares {', '.join(repeated)} more than once.")
+
+    @property
+    def all_columns(self) -> tuple[Column, ...]:
+        """The engine's columns, then the table's own."""
+        return (*KEY_COLUMNS, *self.columns)
+
+    def check_rows(self, result: Any) -> list[Row]:
+        """What an asset's function returned, as checked rows of plain values.
+
+        A one-row table takes a mapping, a many-row table a sequence of mappings.
+
+        Raises:
+            InvalidRow: the rows break the declaration.
+        """
+        if self.rows == "one":
+            if not isinstance(result, Mapping):
+                raise InvalidRow(
+                    f"{self.name} returned {type(result).__name__}; wanted one mapping of "
+                    "column to value"
+                )
+            return [self._check_row(result)]
+        if not isinstance(result, Sequence) or isinstance(result, str):
+            raise InvalidRow(
+                f"{self.name} returned {type(result).__name__}; wanted a list of mappings"
+            )
+        return [self._check_row(row) for row in result]
+
+    def _check_row(self, row: Mapping[str, Any]) -> Row:
+        unknown = sorted(set(row) - {column.name for column in self.columns})
+        if unknown:
+            raise InvalidRow(f"{self.name} has no column {', '.join(unknown)}")
+        absent = [column.name for column in self.columns if column.name not in row]
+        if absent:
+            raise InvalidRow(f"{self.name} returned no value for {', '.join(absent)}")
+        return {column.name: column.check(row[column.name]) for column in self.columns}
+
+
+KEY_COLUMNS = (
+    Column("item", TEXT, doc="Key of the item in its catalog", nullable=False),
+    Column("fingerprint", TEXT, doc="What the row was computed from; see `ledger`", nullable=False),
+)

@@ -1,0 +1,84 @@
+"""What travels between a run and its workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from audio_assets.engine.outcomes import ItemResult
+from audio_assets.engine.tables import Item, Row
+from audio_assets.resources.objects import Objects
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """An upstream's value for one item: its rows, or why it is not applicable."""
+
+    rows: list[Row] | None
+    many: bool = False
+    reason: str | None = None
+
+    @property
+    def value(self) -> Row | list[Row] | None:
+        """What the asset's function gets: a row, a list of rows, or None."""
+        if self.rows is None or self.many:
+            return self.rows
+        return self.rows[0]
+
+
+@dataclass(frozen=True)
+class ItemTask:
+    """What to compute for one item.
+
+    `fingerprints` has an entry for each asset to compute, in order; `upstream` the values of assets
+    that are not computed here.
+    """
+
+    item: Item
+    fingerprints: Mapping[str, str]
+    upstream: Mapping[str, Upstream] = field(default_factory=dict)
+
+    def without(self, assets: Iterable[str]) -> ItemTask:
+        """The task with `assets` already dealt with."""
+        done = set(assets)
+        left = {name: fp for name, fp in self.fingerprints.items() if name not in done}
+        return replace(self, fingerprints=left)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Items that a worker computes together; one, unless the assets work on batches."""
+
+    items: tuple[ItemTask, ...]
+    deaths: int = 0
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What a worker loads once: assets by module and name, in order, and their settings."""
+
+    assets: tuple[tuple[str, str], ...]
+    parameters: Mapping[str, Mapping[str, Any]]
+    backends: Mapping[str, str]
+    objects: Objects
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one worker may use for one asset of one item."""
+
+    time_s: Mapping[str, float]
+    memory_bytes: Mapping[str, float]
+
+
+class Workers(Protocol):
+    """Where tasks are computed. `LocalWorkers` is the one on this machine."""
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[ItemResult]:
+        """Compute all tasks; results come as they are ready, in any order.
+
+        Every asset of every item of every task comes back exactly once, whatever happens to the
+        worker that had it.
+        """
+        ...

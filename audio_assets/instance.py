@@ -1,0 +1,51 @@
+"""The Dagster instance of this home: its storage and configuration stand under AUDIO_ASSETS_HOME."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audio_assets.settings import CHECKOUT, Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+PACKAGE = Path(__file__).resolve().parent
+
+ENVIRONMENT = {
+    # one planned event per asset and run instead of one per partition
+    "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "1",
+    "DAGSTER_DISABLE_TELEMETRY": "yes",
+}
+
+
+def shipped(name: str) -> Path:
+    """A file or folder that ships with the product: in the checkout, or inside the package."""
+    in_checkout = CHECKOUT / name
+    return in_checkout if in_checkout.exists() else PACKAGE / name
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """Make the Dagster home under the settings' home, with the shipped ``dagster.yaml``."""
+    folder = settings.dagster_home
+    folder.mkdir(parents=True, exist_ok=True)
+    source, target = shipped("dagster.yaml"), folder / "dagster.yaml"
+    if not target.exists() or target.read_bytes() != source.read_bytes():
+        staged = target.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(source, staged)
+        staged.replace(target)
+    return folder
+
+
+def open_instance(settings: Settings) -> DagsterInstance:
+    """The Dagster instance of this home."""
+    os.environ.update(ENVIRONMENT)
+    folder = prepare_dagster_home(settings)
+    os.environ["DAGSTER_HOME"] = str(folder)
+
+    from dagster import DagsterInstance
+
+    return DagsterInstance.from_config(str(folder))
+

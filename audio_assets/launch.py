@@ -1,0 +1,176 @@
+"""Running assets from the command line or a notebook: what `audio-assets run` does.
+
+A run is planned from the ledger first. If nothing is to be done, no Dagster run is made; else the same
+Dagster job runs, in this process, that the UI would launch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+from dagster import DagsterInstance
+
+from audio_assets import definitions
+from audio_assets.engine.plan import Plan, RunOptions, State
+from audio_assets.engine.platform import Platform
+from audio_assets.engine.requests import range_tags, run_config
+from audio_assets.engine.tables import Item, ItemKind
+from audio_assets.settings import get_settings
+
+
+class LaunchError(ValueError):
+    """What was asked for does not exist; the message says what does."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The Dagster runs that were made, and what made them fail besides single items."""
+
+    run_ids: tuple[str, ...]
+    errors: tuple[str, ...]
+
+
+def select_assets(platform: Platform, selection: str | None) -> list[str]:
+    """Names of the item assets that `selection`, in Dagster's syntax, chooses; None chooses all.
+
+    Raises:
+        LaunchError: the selection cannot be read, or chooses no item asset.
+    """
+    names = [asset.name for asset in platform.graph.assets]
+    if selection is None:
+        return names
+    if selection in platform.graph.by_name:
+        return [selection]
+    specs = [
+        dg.AssetSpec(
+            asset.name,
+            deps=[*asset.upstream],
+            group_name=asset.group,
+            kinds={"duckdb", *(asset.kinds or {"python"})},
+            owners=list(asset.owners) or ["team:audio-assets"],
+        )
+        for asset in platform.graph.assets
+    ]
+    try:
+        chosen = dg.AssetSelection.from_string(selection).resolve(specs)
+    except Exception as error:
+        raise LaunchError(
+            f"{selection!r} is no asset selection: {error}\nAssets: {', '.join(names)}"
+        ) from error
+    found = {key.to_user_string() for key in chosen}
+    if not found & set(names):
+        raise LaunchError(f"{selection!r} selects no asset. There are {', '.join(names)}.")
+    return [name for name in names if name in found]
+
+
+def select_items(platform: Platform, keys: Sequence[str]) -> list[str]:
+    """Full item keys for `keys`, each of which may be a unique beginning.
+
+    Raises:
+        LaunchError: a key fits no item, or several.
+    """
+    everything = [key for kind in platform.graph.kinds for key in platform.items(kind)]
+    found = []
+    for key in keys:
+        fitting = [k for k in everything if k == key] or [k for k in everything if k.startswith(key)]
+        if len(fitting) != 1:
+            raise LaunchError(
+                f"{key!r} fits {'no item' if not fitting else f'{len(fitting)} items'}"
+                + (f", e.g. {', '.join(fitting[:3])}" if fitting else "")
+                + "; `audio-assets sql 'SELECT item FROM tracks'` lists the keys."
+            )
+        found += fitting
+    return found
+
+
+def launch(
+    platform: Platform,
+    open_instance: Callable[[], DagsterInstance],
+    names: Sequence[str],
+    options: RunOptions = RunOptions(),
+    keys: Sequence[str] | None = None,
+) -> Finished:
+    """Compute what the plan finds to do, one Dagster run per kind of item.
+
+    Raises:
+        LaunchError: `platform` has other settings than this process, which Dagster's job would use.
+    """
+    if platform.settings != get_settings():
+        raise LaunchError(
+            "Dagster jobs take their settings from the environment; set AUDIO_ASSETS_* variables "
+            "instead of passing other settings."
+        )
+    run_ids, errors = [], []
+    for kind in platform.graph.kinds:
+        selected = [name for name in names if platform.graph.by_name[name].item is kind]
+        items = platform.items(kind)
+        chosen = items if keys is None else {key: items[key] for key in keys if key in items}
+        if not selected or not chosen:
+            continue
+        plan = platform.plan(kind, selected, chosen, options)
+        if not any(asset_plan.fingerprints for asset_plan in plan.values()):
+            continue
+        instance = open_instance()
+        result = _execute(platform, instance, kind, items, list(chosen), plan, options)
+        run_ids.append(result.run_id)
+        errors += [_step_error(event) for event in result.all_events if event.is_step_failure]
+    return Finished(tuple(run_ids), tuple(filter(None, errors)))
+
+
+def _step_error(event: dg.DagsterEvent) -> str | None:
+    """Why a step failed, or None if only because of single items, which the ledger holds."""
+    failure = event.step_failure_data
+    if failure.user_failure_data is not None or failure.error is None:
+        return None
+    cause = failure.error.cause or failure.error
+    return f"{event.step_key}: {cause.message.strip()}"
+
+
+def _execute(
+    platform: Platform,
+    instance: DagsterInstance,
+    kind: ItemKind,
+    items: Mapping[str, Item],
+    chosen: Sequence[str],
+    plan: Plan,
+    options: RunOptions,
+) -> dg.JobExecutionResult:
+    needed = [name for name, asset_plan in plan.items() if asset_plan.fingerprints]
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    job = dg.build_reconstructable_job(
+        definitions.__name__, definitions.materialize_job.__name__, reconstructable_args=(kind.name,)
+    )
+    return dg.execute_job(
+        job,
+        instance=instance,
+        tags=range_tags(platform, kind, items, chosen, instance),
+        run_config={**run_config(platform, needed, options), **quiet},
+        asset_selection=[dg.AssetKey(name) for name in needed],
+        raise_on_error=False,
+    )
+
+
+def counts(states: Mapping[str, State]) -> dict[State, int]:
+    """How many items are in each state."""
+    found = dict.fromkeys(State, 0)
+    for state in states.values():
+        found[state] += 1
+    return found
+
+
+def bad_items(
+    platform: Platform, names: Sequence[str], run_ids: Sequence[str] | None = None
+) -> list[tuple[str, str, str, str]]:
+    """Asset, item, outcome and reason of all failed and quarantined values of `names`."""
+    query = (
+        "SELECT asset, item, outcome, reason FROM ledger "
+        "WHERE outcome IN ('failed', 'quarantined') AND asset IN (SELECT unnest(?))"
+    )
+    parameters = [list(names)]
+    if run_ids is not None:
+        query += " AND run_id IN (SELECT unnest(?))"
+        parameters.append(list(run_ids))
+    rows = platform.lake.rows(f"{query} ORDER BY item, asset", parameters)
+    return [(str(a), str(b), str(c), str(d)) for a, b, c, d in rows]

@@ -1,0 +1,272 @@
+"""From files to catalog rows: what `audio-assets ingest` and the inbox sensor do.
+
+Files are inspected by worker processes, so that a file that crashes a decoder costs only itself, and
+registered in transactions of a few hundred. A file whose path, size and time of change are known and
+whose sidecars are as they were is not read again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from audio_assets.assets.catalog import CATALOG_TABLES
+from audio_assets.audio.decode import readable
+from audio_assets.engine import Item, Outcome
+from audio_assets.engine.ledger import arrow_table
+from audio_assets.engine.outcomes import ItemResult
+from audio_assets.engine.platform import Platform
+from audio_assets.engine.run import local_workers
+from audio_assets.engine.tasks import ItemTask, Task
+from audio_assets.ingest.discover import Found, discover
+from audio_assets.ingest.folders import Kind
+from audio_assets.ingest.inspect import Recording
+from audio_assets.ingest.recordings import recordings
+from audio_assets.ingest.sidecars import read_sidecars
+from audio_assets.ingest.uris import from_uri, to_uri
+
+CHUNK_FILES = 256
+CHUNK_SECONDS = 10.0
+
+
+class IngestError(ValueError):
+    """Nothing can be ingested from what was given."""
+
+
+@dataclass
+class Report:
+    """What became of the files: numbers, keys of new items by kind, and what was rejected."""
+
+    added: int = 0
+    known: int = 0
+    moved: int = 0
+    new_keys: dict[str, list[str]] = field(default_factory=lambda: {"track": [], "episode": []})
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+
+
+def register(
+    platform: Platform,
+    paths: Sequence[str | os.PathLike[str]],
+    kind: Kind | None = None,
+    on_file: Callable[[int, int], None] = lambda done, total: None,
+    limit: int | None = None,
+) -> Report:
+    """Register the audio in `paths`; at most `limit` files that are not known yet.
+
+    Raises:
+        IngestError: there is no audio file in any of `paths`.
+    """
+    discovery = discover(paths)
+    report = Report()
+    report.rejected = [(readable(skip.path), skip.reason) for skip in discovery.skipped]
+    if not discovery.found and not discovery.skipped:
+        raise IngestError(f"No audio files in {', '.join(readable(Path(p)) for p in paths)}.")
+    known = _known_locations(platform)
+    waiting = [found for found in discovery.found if not _is_known(found, kind, known)][:limit]
+    report.known = len(discovery.found) - len(waiting)
+    _Registrar(platform, kind, report).run(waiting, on_file)
+    return report
+
+
+Location = tuple[str, int, int, str | None]
+
+
+def _known_locations(platform: Platform) -> dict[str, Location]:
+    query = "SELECT uri, kind, size_bytes, modified_ns, sidecars_digest FROM locations"
+    return {uri: tuple(rest) for uri, *rest in platform.lake.rows(query)}  # type: ignore[misc]
+
+
+def _is_known(found: Found, kind: Kind | None, known: dict[str, Location]) -> bool:
+    location = known.get(to_uri(found.path))
+    if location is None or (kind is not None and location[0] != kind):
+        return False
+    status = found.path.stat()
+    if (status.st_size, status.st_mtime_ns) != location[1:3]:
+        return False
+    return read_sidecars(found.path).digest == location[3]
+
+
+@dataclass(frozen=True)
+class _Inspected:
+    recording: Recording
+    modified_ns: int
+
+
+class _Registrar:
+    def __init__(self, platform: Platform, kind: Kind | None, report: Report) -> None:
+        self._platform = platform
+        self._kind = kind
+        self._report = report
+
+    def run(self, files: Sequence[Found], on_file: Callable[[int, int], None]) -> None:
+        if not files:
+            return
+        by_uri = {to_uri(found.path): found for found in files}
+        tasks = (Task((self._task(uri, found),)) for uri, found in by_uri.items())
+        good: list[_Inspected] = []
+        bad: list[tuple[str, str]] = []
+        last, done = time.monotonic(), 0
+        with local_workers(self._platform, [recordings], len(files)) as workers:
+            for result in workers.run(tasks):
+                done += 1
+                on_file(done, len(files))
+                if result.outcome is Outcome.OK:
+                    path = by_uri[result.item].path
+                    good.append(_Inspected(_recording(result), path.stat().st_mtime_ns))
+                else:
+                    bad.append((result.item, result.reason or ""))
+                if len(good) + len(bad) >= CHUNK_FILES or time.monotonic() - last > CHUNK_SECONDS:
+                    self._store(good, bad)
+                    good, bad, last = [], [], time.monotonic()
+        self._store(good, bad)
+
+    def _task(self, uri: str, found: Found) -> ItemTask:
+        record = {"root": to_uri(found.root), "kind": self._kind}
+        return ItemTask(Item(uri, "", uri, 0.0, record), {recordings.name: ""})
+
+    def _store(self, good: Sequence[_Inspected], bad: Sequence[tuple[str, str]]) -> None:
+        if not good and not bad:
+            return
+        now = datetime.now(UTC)
+        counted = Report()
+
+        def change(connection: duckdb.DuckDBPyConnection) -> None:
+            nonlocal counted
+            counted = _write(connection, good, bad, self._kind, now)
+
+        self._platform.lake.write(change)
+        report = self._report
+        report.added += counted.added
+        report.moved += counted.moved
+        report.known += counted.known
+        for kind, keys in counted.new_keys.items():
+            report.new_keys[kind] += keys
+        report.rejected += [(readable(from_uri(uri)), reason) for uri, reason in bad]
+
+
+def _recording(result: ItemResult) -> Recording:
+    values: dict[str, Any] = json.loads(result.rows[0]["json"])
+    lists = {name: tuple(values[name]) for name in ("label_uris", "notes")}
+    return Recording(**{**values, **lists})
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    good: Iterable[_Inspected],
+    bad: Sequence[tuple[str, str]],
+    said: Kind | None,
+    now: datetime,
+) -> Report:
+    """Write a chunk within one transaction, after looking up what the catalog holds by then."""
+    counted = Report()
+    inspected = list(good)
+    uris = [entry.recording.uri for entry in inspected]
+    hashes = [entry.recording.content_hash for entry in inspected]
+    items = _items_by_hash(connection, hashes)
+    places = dict(
+        connection.execute(
+            "SELECT uri, item FROM locations WHERE uri IN (SELECT unnest(?))", [uris]
+        ).fetchall()
+    )
+    rows: dict[Kind, dict[str, dict[str, Any]]] = {"track": {}, "episode": {}}
+    locations = []
+    for entry in inspected:
+        recording = entry.recording
+        existing = items.get(recording.content_hash)
+        if existing is None:
+            key, kind, since = recording.key, recording.kind, now
+            counted.added += 1
+            counted.new_keys[kind].append(key)
+        else:
+            key, kind, since = existing
+            kind = said or kind
+            if recording.uri in places:
+                counted.known += 1
+            else:
+                counted.moved += 1
+        items[recording.content_hash] = (key, kind, since)
+        rows[kind][key] = _catalog_row(entry, key, since)
+        locations.append(_location_row(entry, key, kind, now))
+    replaced = [places[row["uri"]] for row in locations if places.get(row["uri"], row["item"]) != row["item"]]
+    for kind, by_key in rows.items():
+        for plural in CATALOG_OF.values():
+            _delete(connection, plural, "item", list(by_key))
+        _insert(connection, CATALOG_OF[kind], list(by_key.values()))
+    _delete(connection, "locations", "uri", uris)
+    _insert(connection, "locations", locations)
+    _repoint(connection, replaced)
+    _delete(connection, "rejected_files", "uri", [*uris, *(uri for uri, _ in bad)])
+    rejected = [{"uri": uri, "reason": reason, "seen_at": now} for uri, reason in bad]
+    _insert(connection, "rejected_files", rejected)
+    return counted
+
+
+CATALOG_OF: dict[Kind, str] = {"track": "tracks", "episode": "episodes"}
+
+
+def _items_by_hash(
+    connection: duckdb.DuckDBPyConnection, hashes: Sequence[str]
+) -> dict[str, tuple[str, Kind, datetime]]:
+    found: dict[str, tuple[str, Kind, datetime]] = {}
+    for kind, plural in CATALOG_OF.items():
+        query = (
+            f"SELECT content_hash, item, ingested_at FROM {plural} WHERE content_hash IN (SELECT unnest(?))"
+        )
+        for content_hash, key, since in connection.execute(query, [list(hashes)]).fetchall():
+            found[content_hash] = (key, kind, since)
+    return found
+
+
+def _repoint(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
+    """Items whose file now holds other bytes are read from another place, or from none."""
+    for plural in CATALOG_OF.values() if keys else ():
+        connection.execute(
+            f"UPDATE {plural} SET path = (SELECT min(uri) FROM locations WHERE item = {plural}.item) "
+            "WHERE item IN (SELECT unnest(?))",
+            [list(keys)],
+        )
+
+
+def _catalog_row(entry: _Inspected, key: str, since: datetime) -> dict[str, Any]:
+    recording = replace(entry.recording, key=key)
+    values = asdict(recording) | {
+        "item": key,
+        "path": recording.uri,
+        "modified_ns": entry.modified_ns,
+        "ingested_at": since,
+    }
+    return {column.name: values[column.name] for column in CATALOG_TABLES["tracks"]}
+
+
+def _location_row(entry: _Inspected, key: str, kind: Kind, now: datetime) -> dict[str, Any]:
+    recording = entry.recording
+    return {
+        "uri": recording.uri,
+        "item": key,
+        "kind": kind,
+        "relative_path": recording.relative_path,
+        "size_bytes": recording.size_bytes,
+        "modified_ns": entry.modified_ns,
+        "sidecars_digest": recording.sidecars_digest,
+        "seen_at": now,
+    }
+
+
+def _delete(connection: duckdb.DuckDBPyConnection, table: str, column: str, values: Sequence[str]) -> None:
+    if values:
+        connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT unnest(?))", [list(values)])
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        connection.register("new_rows", arrow_table(CATALOG_TABLES[table], rows))
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows")
+        connection.unregister("new_rows")

@@ -1,0 +1,1 @@
+"""What Dagster hands to assets: the lake, object storage, and what they are reached with."""

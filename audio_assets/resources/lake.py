@@ -1,0 +1,266 @@
+"""The lake: DuckLake tables, read by anyone while the platform writes.
+
+A `Lake` is dagster-duckdb's resource with a DuckLake catalog attached (SQLite in a file, or
+Postgres). All statements run on cursors of one in-memory DuckDB per process. Write transactions are
+serialised, by a file lock beside a SQLite catalog or an advisory lock in Postgres, and tried again
+when the catalog is busy, so that callers see neither conflicts nor lost rows.
+
+The DuckDB extensions come from wheels; nothing is fetched at run time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import duckdb
+from dagster_duckdb import DuckDBResource
+from filelock import FileLock, Timeout
+from pydantic import PrivateAttr
+
+from audio_assets.settings import Settings
+
+LOCK_WAIT_S = 120.0
+WRITE_ATTEMPTS = 8
+ADVISORY_LOCK = 0x617564696F  # "audio"
+
+
+class LakeError(RuntimeError):
+    """The lake cannot be opened, read or written; the message says what to do."""
+
+
+class Lake(DuckDBResource):  # type: ignore[misc]
+    """The lake's tables.
+
+    `catalog` is ``sqlite:PATH`` or ``postgres:CONNECTION STRING``, `data` a folder or an
+    ``s3://bucket/prefix``. With `read_only` no statement can change anything.
+    """
+
+    database: str = ":memory:"
+    catalog: str
+    data: str
+    read_only: bool = False
+    s3_endpoint: str = ""
+    s3_region: str = "us-east-1"
+    s3_key_id: str = ""
+    s3_secret: str = ""
+
+    _base: duckdb.DuckDBPyConnection | None = PrivateAttr(default=None)
+    _guard: Any = PrivateAttr(default_factory=RLock)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, read_only: bool = False) -> Lake:
+        """The lake that the settings name."""
+        return cls(
+            catalog=settings.lake_catalog,
+            data=settings.lake_data,
+            read_only=read_only,
+            s3_endpoint=settings.s3_endpoint,
+            s3_region=settings.s3_region,
+            s3_key_id=settings.s3_key_id,
+            s3_secret=settings.s3_secret.get_secret_value(),
+        )
+
+    @property
+    def exists(self) -> bool:
+        """Whether the catalog is there already."""
+        return self._sqlite_path is None or self._sqlite_path.is_file()
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor on the lake; its statements commit one by one."""
+        with self._guard:
+            if self._base is None:
+                self._base = self._open()
+            cursor = self._base.cursor()
+        try:
+            cursor.execute("USE lake")
+            yield cursor
+        finally:
+            cursor.close()
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own, for interactive use; the caller closes it."""
+        connection = self._open()
+        connection.execute("USE lake")
+        return connection
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of one query."""
+        with self.get_connection() as connection:
+            return connection.execute(query, list(parameters)).fetchall()
+
+    def write(self, change: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+        """Run `change` in one transaction, alone among all writers.
+
+        `change` may run more than once, each time in a fresh transaction.
+
+        Raises:
+            LakeError: the catalog stayed locked by another program.
+        """
+        with self._guard, self._write_lock(), self.get_connection() as connection:
+            for attempt in range(WRITE_ATTEMPTS):
+                try:
+                    connection.execute("BEGIN")
+                    change(connection)
+                    connection.execute("COMMIT")
+                    return
+                except BaseException as error:
+                    _rollback(connection)
+                    if not _is_passing(error):
+                        raise
+                    if attempt + 1 == WRITE_ATTEMPTS:
+                        raise LakeError(
+                            f"The catalog {self._catalog_name} stayed locked by another program "
+                            f"through {WRITE_ATTEMPTS} attempts ({_first_line(error)}). Close what "
+                            "holds it open for writing and run again; nothing was half written."
+                        ) from error
+                    time.sleep(0.05 * 2**attempt)
+
+    def close(self) -> None:
+        """Close this process's connection."""
+        with self._guard:
+            if self._base is not None:
+                self._base.close()
+                self._base = None
+
+    @property
+    def _sqlite_path(self) -> Path | None:
+        kind, _, rest = self.catalog.partition(":")
+        return Path(rest) if kind == "sqlite" else None
+
+    @property
+    def _catalog_name(self) -> str:
+        return str(self._sqlite_path or "in Postgres")
+
+    def _write_lock(self) -> AbstractContextManager[Any]:
+        path = self._sqlite_path
+        return _postgres_lock(self.catalog) if path is None else _file_lock(path)
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        kind, _, rest = self.catalog.partition(":")
+        if kind not in ("sqlite", "postgres"):
+            raise LakeError(
+                f"AUDIO_ASSETS_LAKE_CATALOG is {self.catalog!r}; wanted sqlite:PATH or "
+                "postgres:CONNECTION."
+            )
+        options = [f"DATA_PATH {_quote(self.data)}"]
+        if kind == "sqlite":
+            if not self.read_only:
+                Path(rest).parent.mkdir(parents=True, exist_ok=True)
+            options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 30000"]
+        if self.read_only:
+            options.append("READ_ONLY")
+        connection = duckdb.connect(
+            self.database,
+            config={
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                **self.connection_config,
+            },
+        )
+        try:
+            connection.execute("SET enable_progress_bar = false")
+            self._load_extensions(connection, kind)
+            target = f"ducklake:{kind}:{rest}"
+            connection.execute(f"ATTACH {_quote(target)} AS lake ({', '.join(options)})")
+        except duckdb.Error as error:
+            connection.close()
+            raise LakeError(
+                f"The lake with catalog {self._catalog_name} and data {self.data} cannot be "
+                f"opened: {_first_line(error)}"
+            ) from error
+        return connection
+
+    def _load_extensions(self, connection: duckdb.DuckDBPyConnection, kind: str) -> None:
+        names = ["ducklake", "sqlite_scanner" if kind == "sqlite" else "postgres_scanner"]
+        on_s3 = self.data.startswith("s3://")
+        for name in [*names, "httpfs"] if on_s3 else names:
+            connection.execute(f"LOAD {_quote(str(extension_file(name)))}")
+        if on_s3:
+            endpoint = self.s3_endpoint.partition("://")
+            secret = {
+                "TYPE": "s3",
+                "KEY_ID": self.s3_key_id,
+                "SECRET": self.s3_secret,
+                "REGION": self.s3_region,
+            }
+            if self.s3_endpoint:
+                secret |= {"ENDPOINT": endpoint[2], "URL_STYLE": "path"}
+                secret["USE_SSL"] = "true" if endpoint[0] == "https" else "false"
+            options = ", ".join(f"{key} {_quote(value)}" for key, value in secret.items())
+            connection.execute(f"CREATE SECRET lake_data ({options})")
+
+
+def extension_file(name: str) -> Path:
+    """The signed DuckDB extension `name` in its installed wheel.
+
+    Raises:
+        LakeError: the wheel is not installed, or is for another DuckDB.
+    """
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    folder = Path(spec.origin).parent if spec and spec.origin else Path()
+    path = folder / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+    if not path.is_file():
+        package = f"duckdb-extension-{name.replace('_', '-')}"
+        raise LakeError(
+            f"DuckDB's {name} extension for version {duckdb.__version__} is not installed: "
+            f"pip install {package}=={duckdb.__version__}"
+        )
+    return path
+
+
+@contextmanager
+def _file_lock(catalog: Path) -> Iterator[None]:
+    lock = FileLock(catalog.with_suffix(".lock"), timeout=LOCK_WAIT_S)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise LakeError(
+            f"Another process has been writing to {catalog} for {LOCK_WAIT_S:g} s. Wait for it, or "
+            "stop it, and run again."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _postgres_lock(catalog: str) -> Iterator[None]:
+    import psycopg2
+
+    connection = psycopg2.connect(catalog.partition(":")[2])
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+        yield
+    finally:
+        connection.close()  # ends the session, which releases the lock
+
+
+def _rollback(connection: duckdb.DuckDBPyConnection) -> None:
+    try:
+        connection.execute("ROLLBACK")
+    except duckdb.Error:
+        pass  # the failed statement has already ended the transaction
+
+
+def _is_passing(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, duckdb.Error) and (
+        "database is locked" in text or "conflict" in text or "busy" in text
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,106 @@
+"""Objects: large values (stems, frames, checkpoints, figures) in a folder or a bucket.
+
+Keys are ``<asset>/<item>/<fingerprint>.<extension>``. An object is written once and never changed, so
+readers need no locks and a key in a table always means the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audio_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+
+class ObjectError(RuntimeError):
+    """An object cannot be written or read; the message names its key."""
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Object storage under `root`, a folder or ``s3://bucket/prefix``."""
+
+    root: str
+    s3_endpoint: str = ""
+    s3_region: str = "us-east-1"
+    s3_key_id: str = ""
+    s3_secret: str = ""
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Objects:
+        """The object storage that the settings name."""
+        return cls(
+            root=settings.objects,
+            s3_endpoint=settings.s3_endpoint,
+            s3_region=settings.s3_region,
+            s3_key_id=settings.s3_key_id,
+            s3_secret=settings.s3_secret.get_secret_value(),
+        )
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """The obstore store behind this."""
+        from obstore.store import LocalStore, S3Store
+
+        if not self.root.startswith("s3://"):
+            Path(self.root).mkdir(parents=True, exist_ok=True)
+            return LocalStore(self.root)
+        bucket, _, prefix = self.root.removeprefix("s3://").partition("/")
+        options: dict[str, object] = {"region": self.s3_region}
+        if self.s3_key_id:
+            options |= {"access_key_id": self.s3_key_id, "secret_access_key": self.s3_secret}
+        if self.s3_endpoint:
+            options["endpoint"] = self.s3_endpoint
+        client = {"allow_http": self.s3_endpoint.startswith("http://")}
+        return S3Store(bucket, prefix=prefix or None, client_options=client, **options)  # type: ignore[arg-type]
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store `data`; an object that is already there is left as it is.
+
+        Raises:
+            ObjectError: it cannot be written, e.g. because the disk is full.
+        """
+        import obstore
+
+        try:
+            obstore.put(self.store, key, data, mode="create")
+        except obstore.exceptions.AlreadyExistsError:
+            return
+        except Exception as error:
+            raise ObjectError(
+                f"Object {key} ({len(data)} bytes) could not be written to {self.root}: {error}"
+            ) from error
+
+    def get(self, key: str) -> bytes:
+        """The bytes of an object.
+
+        Raises:
+            ObjectError: there is none, or it cannot be read.
+        """
+        import obstore
+
+        try:
+            return bytes(obstore.get(self.store, key).bytes())
+        except Exception as error:
+            raise ObjectError(f"Object {key} cannot be read from {self.root}: {error}") from error
+
+    def modified(self) -> Iterator[tuple[str, datetime]]:
+        """The keys of all objects, each with the time it was written."""
+        import obstore
+
+        for batch in obstore.list(self.store):
+            for entry in batch:
+                yield entry["path"], entry["last_modified"]
+
+    def delete(self, keys: list[str]) -> None:
+        """Delete objects; for maintenance only, since tables may name them."""
+        import obstore
+
+        obstore.delete(self.store, keys)

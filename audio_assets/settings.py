@@ -1,0 +1,137 @@
+"""Every setting of the platform, in one place.
+
+A setting is read from the environment as ``AUDIO_ASSETS_<NAME>``; nothing else in the code base reads
+environment variables. Two presets give the storage settings their defaults:
+
+- ``local``: one folder holds everything (DuckLake on SQLite, objects and MLflow as files).
+- ``production``: Postgres catalog and an S3 bucket, whose addresses then must be given.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def default_home() -> Path:
+    """``.audio_assets`` in the checkout, or in the working directory of an installed package."""
+    in_checkout = (CHECKOUT / "pyproject.toml").is_file()
+    return (CHECKOUT if in_checkout else Path.cwd()) / ".audio_assets"
+
+
+def available_cores() -> int:
+    """CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Typed settings; ``Settings()`` reads the environment, keyword arguments override it."""
+
+    model_config = SettingsConfigDict(env_prefix="AUDIO_ASSETS_", extra="forbid", frozen=True)
+
+    home: Path = Field(default_factory=default_home, description="Folder that holds all state.")
+    preset: Literal["local", "production"] = Field(
+        "local", description="Where tables and objects live unless set one by one."
+    )
+    profile: Literal["embedded", "published"] = Field(
+        "embedded", description="Backends for all roles: no downloads, or the field's weights."
+    )
+    modules: tuple[str, ...] = Field(
+        (), description='Further modules with item assets, as JSON: ["my_features"].'
+    )
+
+    parameters: dict[str, dict[str, Any]] = Field(
+        {}, description='Parameters of assets, as JSON: {"crops": {"length_s": 8}}.'
+    )
+
+    inbox: Path | None = Field(
+        None, description="Folder whose new audio the sensor `inbox` registers and computes."
+    )
+    maintenance_keep_days: int = Field(
+        30, ge=1, description="Days that old snapshots and unreferenced objects are kept."
+    )
+
+    workers: int = Field(
+        default_factory=available_cores, ge=1, description="Worker processes per run."
+    )
+    chunk_items: int = Field(
+        64, ge=1, description="Items per lake transaction; a killed run loses at most these."
+    )
+    chunk_seconds: float = Field(
+        10.0, gt=0, description="A transaction is written at least this often, seconds."
+    )
+    time_limit_s: float = Field(
+        900.0, gt=0, description="Longest computation of one asset for one item, seconds."
+    )
+    memory_limit_gib: float = Field(
+        8.0, gt=0, description="Memory one worker may hold before its item is stopped, GiB."
+    )
+    partitions: str = Field(
+        "item",
+        pattern=r"^(item|shards:[1-9][0-9]*)$",
+        description="One Dagster partition per `item`, or hash buckets: `shards:256`.",
+    )
+
+    lake_catalog: str = Field(
+        "", description="DuckLake catalog: `sqlite:PATH` or `postgres:CONNECTION`."
+    )
+    lake_data: str = Field("", description="Folder or `s3://bucket/prefix` of the Parquet files.")
+    objects: str = Field("", description="Folder or `s3://bucket/prefix` of large objects.")
+    s3_endpoint: str = Field("", description="S3 endpoint; empty: Amazon's own.")
+    s3_region: str = Field("us-east-1", description="S3 region.")
+    s3_key_id: str = Field("", description="S3 access key id.")
+    s3_secret: SecretStr = Field(SecretStr(""), description="S3 secret access key.")
+    mlflow_uri: str = Field("", description="MLflow tracking URI; empty: SQLite under home.")
+
+    @model_validator(mode="after")
+    def _fill_from_preset(self) -> Self:
+        home = self.home.expanduser().absolute()
+        derived: dict[str, object] = {"home": home}
+        if self.preset == "local":
+            derived["lake_catalog"] = self.lake_catalog or f"sqlite:{home}/lake/catalog.sqlite"
+            derived["lake_data"] = self.lake_data or f"{home}/lake/data"
+            derived["objects"] = self.objects or f"{home}/objects"
+        else:
+            missing = [
+                f"AUDIO_ASSETS_{name.upper()}"
+                for name in ("lake_catalog", "lake_data", "objects")
+                if not getattr(self, name)
+            ]
+            if missing:
+                raise ValueError(
+                    f"The production preset needs {', '.join(missing)}: set the Postgres catalog "
+                    "and the bucket folders, or use AUDIO_ASSETS_PRESET=local."
+                )
+        derived["mlflow_uri"] = self.mlflow_uri or f"sqlite:///{home}/mlflow/mlflow.db"
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+        return self
+
+    def backend_of(self, role: str) -> str:
+        """The backend chosen for `role`: its own setting, or the profile."""
+        return getattr(self, f"{role}_backend", None) or self.profile
+
+    @property
+    def dagster_home(self) -> Path:
+        """The Dagster instance's folder."""
+        return self.home / "dagster"
+
+    @property
+    def shards(self) -> int | None:
+        """Number of hash buckets, or None with one partition per item."""
+        return None if self.partitions == "item" else int(self.partitions.removeprefix("shards:"))
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read from the environment once."""
+    return Settings()

@@ -1,0 +1,87 @@
+"""Item assets with no audio in them, for testing the engine.
+
+An item is a small text file: its words are instructions, such as ``crash`` or ``value 3``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from audio_assets.engine import FLOAT, INTEGER, OBJECT, TEXT, Blob, Column, Item, ItemKind, NotApplicable, Table, item_asset
+from tests.engine import toy_library
+
+
+def open_note(item: Item) -> str:
+    text = Path(item.path).read_text()
+    if text.startswith("unreadable"):
+        raise ValueError(f"{item.path} is unreadable")
+    return text
+
+
+NOTE = ItemKind("note", "notes", open_note)
+
+LENGTHS = Table("lengths", NOTE, [Column("characters", INTEGER, doc="Length", low=0, high=1000)])
+
+
+@item_asset(table=LENGTHS, group="toys", code_version="1")
+def lengths(note: str) -> dict[str, int]:
+    match note.split():
+        case ["crash", *_]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case ["segfault", *_]:
+            import ctypes
+
+            ctypes.string_at(0)
+        case ["hang", *_]:
+            time.sleep(3600)
+        case ["grow", *_]:
+            hoard = []
+            while True:
+                hoard.append(bytearray(2**24))
+        case ["slow", seconds, *_]:
+            time.sleep(float(seconds))
+        case ["fail", *_]:
+            raise ValueError("the note says fail")
+        case ["huge", *_]:
+            return {"characters": 10**6}
+        case ["silent", *_]:
+            raise NotApplicable("nothing to measure")
+    return {"characters": toy_library.length(note)}
+
+
+WORDS = Table(
+    "words",
+    NOTE,
+    [Column("position", INTEGER, doc="Place of the word"), Column("word", TEXT, doc="The word")],
+    rows="many",
+)
+
+
+@item_asset(table=WORDS, group="toys", code_version="1")
+def words(note: str) -> list[dict[str, object]]:
+    return [{"position": n, "word": word} for n, word in enumerate(note.split())]
+
+
+RATIOS = Table("ratios", NOTE, [Column("characters_per_word", FLOAT, doc="Mean length of a word")])
+
+
+@item_asset(table=RATIOS, group="more_toys", code_version="1")
+def ratios(
+    note: str, lengths: dict[str, int], words: list[dict[str, object]], *, scale: float = 1.0
+) -> dict[str, float]:
+    return {"characters_per_word": scale * lengths["characters"] / max(1, len(words))}
+
+
+COPIES = Table("copies", NOTE, [Column("copy", OBJECT, doc="The note's text")])
+
+
+@item_asset(table=COPIES, group="toys", code_version="1", bundle="copies", batch_size=4)
+def copies(notes: list[str]) -> list[dict[str, Blob]]:
+    if any(note.startswith("crash") for note in notes):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if len(notes) > 2:
+        raise MemoryError("more than two at once")
+    return [{"copy": Blob(note.encode(), "txt")} for note in notes]
