@@ -1,0 +1,80 @@
+"""Samples as files: FLAC in memory for object storage, WAV on disk for other programs.
+
+Input is float32 `[channels, n]` or `[n]`, full scale at ±1.0. Integers are `round(x · 2^(bits-1))`,
+the inverse of `audio_assets.audio.decode`, so what was decoded from as many bits comes back bit for
+bit; what exceeds full scale is clipped. No dither is added: the same samples always give the same
+bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from audio_assets.audio.downmix import Samples
+
+_FLAC_MAX_CHANNELS = 8
+
+
+def encode_flac(samples: Samples, sample_rate: int, bit_depth: Literal[16, 24] = 24) -> bytes:
+    """`samples` as a FLAC file of 16 or 24 bits.
+
+    Raises:
+        ValueError: no samples, more than 8 channels, or samples that are NaN or infinite.
+    """
+    frames = _frames(samples)
+    if frames.shape[1] > _FLAC_MAX_CHANNELS:
+        raise ValueError(
+            f"found {frames.shape[1]} channels; wanted at most {_FLAC_MAX_CHANNELS} for FLAC: "
+            "mix them down or write WAV"
+        )
+    buffer = io.BytesIO()
+    _write(buffer, _quantised(frames, bit_depth), sample_rate, "FLAC", f"PCM_{bit_depth}")
+    return buffer.getvalue()
+
+
+def write_wav(
+    path: str | os.PathLike[str],
+    samples: Samples,
+    sample_rate: int,
+    bit_depth: Literal[16, 24, 32] = 32,
+) -> None:
+    """`samples` as a WAV file of 16- or 24-bit integers or of 32-bit floats, which never clip.
+
+    Raises:
+        ValueError: no samples, or samples that are NaN or infinite.
+        OSError: the file cannot be written.
+    """
+    frames = _frames(samples)
+    with Path(path).open("wb") as file:
+        if bit_depth == 32:
+            _write(file, frames, sample_rate, "WAV", "FLOAT")
+        else:
+            _write(file, _quantised(frames, bit_depth), sample_rate, "WAV", f"PCM_{bit_depth}")
+
+
+def _frames(samples: Samples) -> Samples:
+    frames = np.atleast_2d(samples).T
+    if frames.ndim != 2 or not frames.size or not np.isfinite(frames).all():
+        raise ValueError(
+            f"found samples of shape {samples.shape}, {np.count_nonzero(~np.isfinite(samples))} of "
+            "them NaN or infinite; wanted finite [channels, n] or [n], n > 0"
+        )
+    return frames
+
+
+def _quantised(frames: Samples, bits: int) -> NDArray[np.int32]:
+    """Integers of that many bits at the top of 32, where libsndfile takes them from."""
+    full_scale = 2 ** (bits - 1)
+    levels = np.rint(frames * np.float64(full_scale)).clip(-full_scale, full_scale - 1)
+    return levels.astype(np.int32) << (32 - bits)
+
+
+def _write(file: Any, frames: NDArray[Any], sample_rate: int, form: str, subtype: str) -> None:
+    soundfile.write(file, frames, sample_rate, format=form, subtype=subtype)

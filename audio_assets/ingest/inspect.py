@@ -1,0 +1,170 @@
+"""`inspect`: one audio file → one flat, typed `Recording`, ready for a table.
+
+The audio is decoded once as a stream, so lengths are counted and a file that cannot be decoded to
+its end is known before it enters the catalog. Tags and files beside never decide whether audio is
+good: their faults are `notes`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from audio_assets.audio.decode import AudioError, AudioStream, readable
+from audio_assets.ingest.folders import Kind, folder_hints
+from audio_assets.ingest.keys import item_key
+from audio_assets.ingest.kinds import choose_kind
+from audio_assets.ingest.sidecars import read_sidecars
+from audio_assets.ingest.tags import read_tags
+from audio_assets.ingest.uris import absolute, to_uri
+
+_READ_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An audio file and all that is known of it before anything is computed.
+
+    Identity is `content_hash` alone (BLAKE2b-128 of the file's bytes, 32 hex digits). All text is
+    valid UTF-8. None: not known. `samples` is per channel, as decoded; `truncated`: the file ends
+    before its header says, or has damaged parts. `kind_reason` says how the kind was told,
+    `sidecars_digest` changes when files beside change, `notes` are faults of tags and files beside.
+    """
+
+    key: str
+    content_hash: str
+    kind: Kind
+    kind_reason: str
+    uri: str
+    relative_path: str
+    size_bytes: int
+    container: str
+    codec: str
+    bit_depth: int | None
+    sample_rate: int
+    channels: int
+    samples: int
+    duration_s: float
+    truncated: bool
+    title: str | None
+    artist: str | None
+    album: str | None
+    album_artist: str | None
+    composer: str | None
+    year: int | None
+    genre: str | None
+    language: str | None
+    isrc: str | None
+    musicbrainz_recording_id: str | None
+    musicbrainz_artist_id: str | None
+    musicbrainz_release_id: str | None
+    musicbrainz_work_id: str | None
+    folder_genre: str | None
+    folder_subgenre: str | None
+    lyrics: str | None
+    timed_lyrics_json: str | None
+    metadata_json: str | None
+    label_uris: tuple[str, ...]
+    sidecars_digest: str | None
+    notes: tuple[str, ...]
+
+
+def inspect(
+    path: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    kind: Kind | None = None,
+) -> Recording:
+    """Read a file and what lies beside it.
+
+    `root` is the ingested folder, whose subfolders name genre and kind (default: the file's own);
+    `kind` is what the user says it is. Lyrics beside the file come before lyrics in its tags.
+
+    Raises:
+        AudioError: the file cannot be read or decoded, or changes meanwhile.
+    """
+    path = absolute(path)
+    root = path.parent if root is None else absolute(root)
+    before = _state(path)
+    with AudioStream(path) as stream:
+        for _ in stream.chunks():
+            pass
+    content_hash = hash_file(path)
+    tags = read_tags(path)
+    if _state(path) != before:
+        raise AudioError(
+            f"{readable(path)}: found a file that changed while it was read; wanted a finished "
+            "one: ingest it again when it is fully copied"
+        )
+    beside = read_sidecars(path)
+    folders = folder_hints(path, root)
+    form = stream.format
+    duration_s = stream.samples / form.sample_rate
+    choice = choose_kind(said=kind, folders=folders, tags=tags, duration_s=duration_s, channels=form.channels)
+    names = (tags.artist, tags.title) if tags.title else (path.stem,)
+    timed = [asdict(line) for line in beside.timed_lyrics]
+    return Recording(
+        key=item_key(content_hash, *names),
+        content_hash=content_hash,
+        kind=choice.kind,
+        kind_reason=readable(choice.reason),
+        uri=to_uri(path),
+        relative_path=readable(path.relative_to(root)),
+        size_bytes=before[0],
+        container=form.container,
+        codec=form.codec,
+        bit_depth=form.bit_depth,
+        sample_rate=form.sample_rate,
+        channels=form.channels,
+        samples=stream.samples,
+        duration_s=duration_s,
+        truncated=stream.truncated,
+        title=tags.title,
+        artist=tags.artist,
+        album=tags.album,
+        album_artist=tags.album_artist,
+        composer=tags.composer,
+        year=tags.year,
+        genre=tags.genre,
+        language=tags.language,
+        isrc=tags.isrc,
+        musicbrainz_recording_id=tags.musicbrainz_recording_id,
+        musicbrainz_artist_id=tags.musicbrainz_artist_id,
+        musicbrainz_release_id=tags.musicbrainz_release_id,
+        musicbrainz_work_id=tags.musicbrainz_work_id,
+        folder_genre=readable(folders.genre) if folders.genre else None,
+        folder_subgenre=readable(folders.subgenre) if folders.subgenre else None,
+        lyrics=beside.lyrics or tags.lyrics,
+        timed_lyrics_json=json.dumps(timed, ensure_ascii=False) if timed else None,
+        metadata_json=beside.metadata,
+        label_uris=tuple(map(to_uri, beside.label_paths)),
+        sidecars_digest=beside.digest,
+        notes=(*((tags.note,) if tags.note else ()), *beside.notes),
+    )
+
+
+def hash_file(path: Path) -> str:
+    """BLAKE2b-128 of a file's bytes, as 32 hex digits. Raises `AudioError` if it cannot be read."""
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        with path.open("rb") as file:
+            while part := file.read(_READ_BYTES):
+                digest.update(part)
+    except OSError as error:
+        raise AudioError(
+            f"{readable(path)}: found a file that cannot be read "
+            f"({(error.strerror or '').lower()}); wanted an existing, readable file: check that it "
+            "is still there and may be read"
+        ) from error
+    return digest.hexdigest()
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of change; of a missing file nothing, which decoding then reports."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_size, status.st_mtime_ns)
