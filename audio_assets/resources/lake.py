@@ -3,7 +3,7 @@
 A `Lake` is dagster-duckdb's resource with a DuckLake catalog attached (SQLite in a file, or
 Postgres). All statements run on cursors of one in-memory DuckDB per process. Write transactions are
 serialised, by a file lock beside a SQLite catalog or an advisory lock in Postgres, and tried again
-when the catalog is busy, so that callers see neither conflicts nor lost rows.
+when another program keeps the catalog busy, so that callers see neither conflicts nor lost rows.
 
 The DuckDB extensions come from wheels; nothing is fetched at run time.
 """
@@ -13,9 +13,9 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from threading import RLock
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -25,33 +25,37 @@ from pydantic import PrivateAttr
 
 from audio_assets.settings import Settings
 
-LOCK_WAIT_S = 120.0
-WRITE_ATTEMPTS = 8
 ADVISORY_LOCK = 0x617564696F  # "audio"
+LONGEST_PAUSE_S = 1.0
 
 
 class LakeError(RuntimeError):
     """The lake cannot be opened, read or written; the message says what to do."""
 
 
-class Lake(DuckDBResource):  # type: ignore[misc]
+class Lake(DuckDBResource):
     """The lake's tables.
 
     `catalog` is ``sqlite:PATH`` or ``postgres:CONNECTION STRING``, `data` a folder or an
-    ``s3://bucket/prefix``. With `read_only` no statement can change anything.
+    ``s3://bucket/prefix``. With `read_only` no statement can change anything. `lock_wait_s` is how long
+    a write waits for its turn among the platform's writers, `busy_wait_s` how long it then waits for
+    other programs.
     """
 
     database: str = ":memory:"
     catalog: str
     data: str
     read_only: bool = False
+    lock_wait_s: float = 120.0
+    busy_wait_s: float = 20.0
     s3_endpoint: str = ""
     s3_region: str = "us-east-1"
     s3_key_id: str = ""
     s3_secret: str = ""
 
     _base: duckdb.DuckDBPyConnection | None = PrivateAttr(default=None)
-    _guard: Any = PrivateAttr(default_factory=RLock)
+    _opening: Any = PrivateAttr(default_factory=Lock)
+    _writing: Any = PrivateAttr(default_factory=Lock)
 
     @classmethod
     def from_settings(cls, settings: Settings, *, read_only: bool = False) -> Lake:
@@ -74,7 +78,7 @@ class Lake(DuckDBResource):  # type: ignore[misc]
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor on the lake; its statements commit one by one."""
-        with self._guard:
+        with self._opening:
             if self._base is None:
                 self._base = self._open()
             cursor = self._base.cursor()
@@ -95,36 +99,52 @@ class Lake(DuckDBResource):  # type: ignore[misc]
         with self.get_connection() as connection:
             return connection.execute(query, list(parameters)).fetchall()
 
+    def snapshot(self) -> int:
+        """The number of the newest snapshot; ``AT (VERSION => number)`` behind a table reads it."""
+        return int(self.rows("SELECT id FROM lake.current_snapshot()")[0][0])
+
     def write(self, change: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
         """Run `change` in one transaction, alone among all writers.
 
         `change` may run more than once, each time in a fresh transaction.
 
         Raises:
-            LakeError: the catalog stayed locked by another program.
+            LakeError: the catalog stayed locked by another program, or storage cannot be written.
         """
-        with self._guard, self._write_lock(), self.get_connection() as connection:
-            for attempt in range(WRITE_ATTEMPTS):
-                try:
-                    connection.execute("BEGIN")
-                    change(connection)
-                    connection.execute("COMMIT")
-                    return
-                except BaseException as error:
-                    _rollback(connection)
-                    if not _is_passing(error):
-                        raise
-                    if attempt + 1 == WRITE_ATTEMPTS:
-                        raise LakeError(
-                            f"The catalog {self._catalog_name} stayed locked by another program "
-                            f"through {WRITE_ATTEMPTS} attempts ({_first_line(error)}). Close what "
-                            "holds it open for writing and run again; nothing was half written."
-                        ) from error
-                    time.sleep(0.05 * 2**attempt)
+        with self.get_connection() as connection, self._writing, self._write_lock():
+            deadline, pause_s = time.monotonic() + self.busy_wait_s, 0.05
+            while not self._attempt(connection, change, is_last=time.monotonic() > deadline):
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _attempt(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        change: Callable[[duckdb.DuckDBPyConnection], None],
+        *,
+        is_last: bool,
+    ) -> bool:
+        """Whether `change` was committed; if not, it may be tried again."""
+        try:
+            connection.execute("BEGIN")
+            change(connection)
+            connection.execute("COMMIT")
+            return True
+        except BaseException as error:
+            _rollback(connection)
+            if _is_passing(error) and is_last:
+                raise LakeError(
+                    f"The catalog {self._catalog_name} stayed locked by another program for "
+                    f"{self.busy_wait_s:g} s ({_first_line(error)}). Close what holds it open for writing "
+                    "and run again; nothing was half written."
+                ) from error
+            if not _is_passing(error):
+                raise
+            return False
 
     def close(self) -> None:
         """Close this process's connection."""
-        with self._guard:
+        with self._opening:
             if self._base is not None:
                 self._base.close()
                 self._base = None
@@ -132,6 +152,10 @@ class Lake(DuckDBResource):  # type: ignore[misc]
     @property
     def _sqlite_path(self) -> Path | None:
         kind, _, rest = self.catalog.partition(":")
+        if kind not in ("sqlite", "postgres"):
+            raise LakeError(
+                f"AUDIO_ASSETS_LAKE_CATALOG is {self.catalog!r}; wanted sqlite:PATH or postgres:CONNECTION."
+            )
         return Path(rest) if kind == "sqlite" else None
 
     @property
@@ -140,22 +164,11 @@ class Lake(DuckDBResource):  # type: ignore[misc]
 
     def _write_lock(self) -> AbstractContextManager[Any]:
         path = self._sqlite_path
-        return _postgres_lock(self.catalog) if path is None else _file_lock(path)
+        if path is None:
+            return _postgres_lock(self.catalog.removeprefix("postgres:"), self.lock_wait_s)
+        return _file_lock(path, self.lock_wait_s)
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        kind, _, rest = self.catalog.partition(":")
-        if kind not in ("sqlite", "postgres"):
-            raise LakeError(
-                f"AUDIO_ASSETS_LAKE_CATALOG is {self.catalog!r}; wanted sqlite:PATH or "
-                "postgres:CONNECTION."
-            )
-        options = [f"DATA_PATH {_quote(self.data)}"]
-        if kind == "sqlite":
-            if not self.read_only:
-                Path(rest).parent.mkdir(parents=True, exist_ok=True)
-            options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 30000"]
-        if self.read_only:
-            options.append("READ_ONLY")
         connection = duckdb.connect(
             self.database,
             config={
@@ -166,21 +179,36 @@ class Lake(DuckDBResource):  # type: ignore[misc]
         )
         try:
             connection.execute("SET enable_progress_bar = false")
-            self._load_extensions(connection, kind)
-            target = f"ducklake:{kind}:{rest}"
-            connection.execute(f"ATTACH {_quote(target)} AS lake ({', '.join(options)})")
+            self._load_extensions(connection)
+            self._attach(connection)
         except duckdb.Error as error:
             connection.close()
             raise LakeError(
                 f"The lake with catalog {self._catalog_name} and data {self.data} cannot be "
                 f"opened: {_first_line(error)}"
             ) from error
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
-    def _load_extensions(self, connection: duckdb.DuckDBPyConnection, kind: str) -> None:
-        names = ["ducklake", "sqlite_scanner" if kind == "sqlite" else "postgres_scanner"]
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        path = self._sqlite_path
+        options = [f"DATA_PATH {_quote(self.data)}"]
+        if path is not None:
+            if not self.read_only:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            options += ["META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {round(self.busy_wait_s * 1000)}"]
+        if self.read_only:
+            options.append("READ_ONLY")
+        statement = f"ATTACH {_quote(f'ducklake:{self.catalog}')} AS lake ({', '.join(options)})"
+        with nullcontext() if self.read_only else self._write_lock():  # attaching a new catalog makes it
+            connection.execute(statement)
+
+    def _load_extensions(self, connection: duckdb.DuckDBPyConnection) -> None:
         on_s3 = self.data.startswith("s3://")
-        for name in [*names, "httpfs"] if on_s3 else names:
+        kind = "postgres" if self._sqlite_path is None else "sqlite"
+        for name in ["ducklake", f"{kind}_scanner", *(["httpfs"] if on_s3 else [])]:
             connection.execute(f"LOAD {_quote(str(extension_file(name)))}")
         if on_s3:
             endpoint = self.s3_endpoint.partition("://")
@@ -216,15 +244,12 @@ def extension_file(name: str) -> Path:
 
 
 @contextmanager
-def _file_lock(catalog: Path) -> Iterator[None]:
-    lock = FileLock(catalog.with_suffix(".lock"), timeout=LOCK_WAIT_S)
+def _file_lock(catalog: Path, wait_s: float) -> Iterator[None]:
+    lock = FileLock(catalog.with_suffix(".lock"), timeout=wait_s)
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=0.01)
     except Timeout as error:
-        raise LakeError(
-            f"Another process has been writing to {catalog} for {LOCK_WAIT_S:g} s. Wait for it, or "
-            "stop it, and run again."
-        ) from error
+        raise LakeError(_stuck_message(str(catalog), wait_s)) from error
     try:
         yield
     finally:
@@ -232,23 +257,32 @@ def _file_lock(catalog: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _postgres_lock(catalog: str) -> Iterator[None]:
+def _postgres_lock(dsn: str, wait_s: float) -> Iterator[None]:
     import psycopg2
 
-    connection = psycopg2.connect(catalog.partition(":")[2])
     try:
+        connection = psycopg2.connect(dsn)
+    except psycopg2.OperationalError as error:
+        raise LakeError(f"The lake's Postgres cannot be reached: {_first_line(error)}") from error
+    try:
+        connection.autocommit = True
         with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", (f"{round(wait_s * 1000)}ms",))
             cursor.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
         yield
+    except psycopg2.errors.LockNotAvailable as error:
+        raise LakeError(_stuck_message("the lake", wait_s)) from error
     finally:
         connection.close()  # ends the session, which releases the lock
 
 
+def _stuck_message(what: str, wait_s: float) -> str:
+    return f"Another process has been writing to {what} for {wait_s:g} s. Wait for it, or stop it; run again."
+
+
 def _rollback(connection: duckdb.DuckDBPyConnection) -> None:
-    try:
+    with suppress(duckdb.Error):  # the failed statement may have ended the transaction already
         connection.execute("ROLLBACK")
-    except duckdb.Error:
-        pass  # the failed statement has already ended the transaction
 
 
 def _is_passing(error: BaseException) -> bool:

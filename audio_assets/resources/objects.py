@@ -6,6 +6,7 @@ readers need no locks and a key in a table always means the same bytes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,6 +91,25 @@ class Objects:
             return bytes(obstore.get(self.store, key).bytes())
         except Exception as error:
             raise ObjectError(f"Object {key} cannot be read from {self.root}: {error}") from error
+
+    def local_file(self, key: str, cache: Path) -> Path:
+        """An object as a file: itself in a local folder, else a copy in `cache`.
+
+        Raises:
+            ObjectError: there is none, or it cannot be read.
+        """
+        if not self.root.startswith("s3://"):
+            path = Path(self.root) / key
+            if not path.is_file():
+                raise ObjectError(f"Object {key} is not in {self.root}.")
+            return path
+        path = cache / key
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged = path.with_name(f"{path.name}.{os.getpid()}")
+            staged.write_bytes(self.get(key))
+            staged.replace(path)
+        return path
 
     def modified(self) -> Iterator[tuple[str, datetime]]:
         """The keys of all objects, each with the time it was written."""

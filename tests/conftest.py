@@ -1,0 +1,83 @@
+"""What tests of the whole share: a home of their own and the `audio-assets` command in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Command:
+    """The `audio-assets` command with a home and settings of its own."""
+
+    home: Path
+    settings: dict[str, str]
+
+    def __call__(self, *arguments: str, code: int | None = 0) -> str:
+        """Run the command; its standard output. With `code` None any exit code will do."""
+        done = subprocess.run(
+            [sys.executable, "-m", "audio_assets", *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert code is None or done.returncode == code, f"{done.stdout}\n{done.stderr}"
+        self.errors = done.stderr
+        return done.stdout
+
+    def environment(self) -> dict[str, str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUDIO_ASSETS_", "DAGSTER_"))}
+        paths = os.pathsep.join([str(self.home), str(CHECKOUT)])
+        settings = {f"AUDIO_ASSETS_{k.upper()}": v for k, v in self.settings.items()}
+        return {
+            **clean,
+            "PYTHONPATH": paths,
+            "AUDIO_ASSETS_HOME": str(self.home / "state"),
+            "AUDIO_ASSETS_WORKERS": "2",
+            "COLUMNS": "200",
+            **settings,
+        }
+
+    def sql(self, query: str) -> list[dict[str, object]]:
+        """The rows of a query."""
+        return json.loads(self("sql", query, "--format", "json"))
+
+    def states(self) -> dict[str, dict[str, int]]:
+        """What `status` says, by asset."""
+        return {row["asset"]: row for row in json.loads(self("status", "--format", "json"))}
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(tmp_path, {})
+
+
+def write_tone(path: Path, hertz: float, seconds: float = 2.0, rate: int = 22_050) -> Path:
+    """A stereo file with a tone of its own and a little noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    time_s = np.arange(int(seconds * rate)) / rate
+    noise = np.random.default_rng(int(hertz)).normal(0, 0.01, (2, time_s.size))
+    soundfile.write(path, (0.3 * np.sin(2 * np.pi * hertz * time_s) + noise).T, rate)
+    return path
+
+
+@pytest.fixture
+def tones(tmp_path: Path) -> Iterator[Path]:
+    """A folder with three tracks."""
+    folder = tmp_path / "audio"
+    for hertz in (220, 440, 880):
+        write_tone(folder / f"tone {hertz}.wav", hertz)
+    yield folder

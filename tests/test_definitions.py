@@ -1,0 +1,33 @@
+"""Definitions load quickly and without heavy imports, and say all that the UI shows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from tests.conftest import Command
+
+
+def test_loading_the_definitions_is_quick_and_imports_no_heavy_library(command: Command):
+    program = (
+        "import sys, audio_assets.definitions as d\n"
+        "heavy = {'torch', 'transformers', 'essentia', 'mlflow', 'lightning'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", program], env=command.environment(), check=True)
+    assert time.monotonic() - started < 10  # 3 s on an idle machine; see benchmarks
+
+
+def test_every_asset_is_described_for_the_ui():
+    from audio_assets.definitions import definitions
+
+    specs = definitions().resolve_all_asset_specs()
+    assert len(specs) > 2
+    for spec in specs:
+        assert spec.group_name and spec.description and spec.owners and spec.kinds, spec.key
+        schema = spec.metadata["dagster/column_schema"]
+        assert all(column.description for column in schema.columns), spec.key
+        if spec.partitions_def is not None:
+            assert spec.code_version, spec.key
