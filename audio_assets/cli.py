@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -43,10 +43,10 @@ def friendly() -> Iterator[None]:
     from pydantic import ValidationError
 
     from audio_assets.engine.graph import GraphError
-    from audio_assets.engine.workers import WorkerError
-    from audio_assets.register import IngestError
+    from audio_assets.engine.worker_process import WorkerError
     from audio_assets.launch import LaunchError
     from audio_assets.query import QueryError
+    from audio_assets.register import IngestError
     from audio_assets.resources.lake import LakeError
     from audio_assets.resources.objects import ObjectError
 
@@ -108,9 +108,7 @@ def run(
     drifted: Annotated[
         bool, typer.Option("--drifted", help="Also what older code of the same version computed.")
     ] = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Everything again, up to date or not.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Everything again, up to date or not.")] = False,
 ) -> None:
     """Compute what is missing or stale. Exit code 1 if anything failed."""
     with friendly():
@@ -173,9 +171,7 @@ def status(
     failed: Annotated[
         bool, typer.Option("--failed", help="List failed and quarantined items with reasons.")
     ] = False,
-    form: Annotated[
-        Literal["table", "json"], typer.Option("--format", help="How to print it.")
-    ] = "table",
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="How to print it.")] = "table",
 ) -> None:
     """Show per asset how many items are ok, failed, stale, drifted or missing."""
     from audio_assets.launch import bad_items, counts, select_assets
@@ -236,7 +232,9 @@ def doctor() -> None:
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(help="Port of the web server.")] = 3000,
-    host: Annotated[str, typer.Option(help="Address; beyond 127.0.0.1 anyone there can run code.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address; beyond 127.0.0.1 anyone there can run code.")
+    ] = "127.0.0.1",
 ) -> None:
     """Open the Dagster UI on the same instance and data."""
     from audio_assets.instance import ENVIRONMENT, prepare_dagster_home, shipped
@@ -262,7 +260,7 @@ def demo(
     raise typer.Exit(code)
 
 
-def _print_bad(title: str, names: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print_bad(title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     if rows:
         table = RichTable(*names, title=title, title_justify="left", box=None)
         for row in rows[:20]:
@@ -272,7 +270,7 @@ def _print_bad(title: str, names: tuple[str, ...], rows: list[tuple[str, ...]]) 
         out.print(f"and {len(rows) - 20} more: `audio-assets status --failed`.")
 
 
-def _print_rows(names: tuple[str, ...], rows: list[tuple[Any, ...]], form: str) -> None:
+def _print_rows(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], form: str) -> None:
     if form == "json":
         print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1))
         return

@@ -101,9 +101,7 @@ def _analysis(_: Settings) -> Iterator[Finding]:
     if importlib.util.find_spec("espeakng_loader"):
         yield Finding(Level.GOOD, "espeak-ng", "found", "voices of the demo corpus")
     else:
-        yield Finding(
-            Level.ABSENT, "espeak-ng", "not found", "pip install espeakng-loader: the demo corpus"
-        )
+        yield Finding(Level.ABSENT, "espeak-ng", "not found", "pip install espeakng-loader: the demo corpus")
 
 
 def _extensions(settings: Settings) -> Iterator[Finding]:

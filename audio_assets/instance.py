@@ -48,4 +48,3 @@ def open_instance(settings: Settings) -> DagsterInstance:
     from dagster import DagsterInstance
 
     return DagsterInstance.from_config(str(folder))
-

@@ -13,7 +13,7 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from audio_assets import definitions
-from audio_assets.engine.plan import Plan, RunOptions, State
+from audio_assets.engine.plan import DEFAULT, Plan, RunOptions, State
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.requests import range_tags, run_config
 from audio_assets.engine.tables import Item, ItemKind
@@ -43,18 +43,8 @@ def select_assets(platform: Platform, selection: str | None) -> list[str]:
         return names
     if selection in platform.graph.by_name:
         return [selection]
-    specs = [
-        dg.AssetSpec(
-            asset.name,
-            deps=[*asset.upstream],
-            group_name=asset.group,
-            kinds={"duckdb", *(asset.kinds or {"python"})},
-            owners=list(asset.owners) or ["team:audio-assets"],
-        )
-        for asset in platform.graph.assets
-    ]
     try:
-        chosen = dg.AssetSelection.from_string(selection).resolve(specs)
+        chosen = dg.AssetSelection.from_string(selection).resolve(definitions.definitions().resolve_asset_graph())
     except Exception as error:
         raise LaunchError(
             f"{selection!r} is no asset selection: {error}\nAssets: {', '.join(names)}"
@@ -89,7 +79,7 @@ def launch(
     platform: Platform,
     open_instance: Callable[[], DagsterInstance],
     names: Sequence[str],
-    options: RunOptions = RunOptions(),
+    options: RunOptions = DEFAULT,
     keys: Sequence[str] | None = None,
 ) -> Finished:
     """Compute what the plan finds to do, one Dagster run per kind of item.

@@ -60,9 +60,7 @@ class Settings(BaseSettings):
         30, ge=1, description="Days that old snapshots and unreferenced objects are kept."
     )
 
-    workers: int = Field(
-        default_factory=available_cores, ge=1, description="Worker processes per run."
-    )
+    workers: int = Field(default_factory=available_cores, ge=1, description="Worker processes per run.")
     chunk_items: int = Field(
         64, ge=1, description="Items per lake transaction; a killed run loses at most these."
     )
@@ -81,9 +79,7 @@ class Settings(BaseSettings):
         description="One Dagster partition per `item`, or hash buckets: `shards:256`.",
     )
 
-    lake_catalog: str = Field(
-        "", description="DuckLake catalog: `sqlite:PATH` or `postgres:CONNECTION`."
-    )
+    lake_catalog: str = Field("", description="DuckLake catalog: `sqlite:PATH` or `postgres:CONNECTION`.")
     lake_data: str = Field("", description="Folder or `s3://bucket/prefix` of the Parquet files.")
     objects: str = Field("", description="Folder or `s3://bucket/prefix` of large objects.")
     s3_endpoint: str = Field("", description="S3 endpoint; empty: Amazon's own.")

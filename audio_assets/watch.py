@@ -23,7 +23,7 @@ class Tally:
         self._total = 0
         self._bad = 0
         self._outcomes: dict[str, Counter[Outcome]] = {}
-        self._seconds: Counter[str] = Counter()
+        self._seconds: dict[str, float] = {}
 
     def planned(self, totals: Mapping[str, int]) -> None:
         """A step begins: so many items for each asset."""
@@ -33,7 +33,7 @@ class Tally:
     def finished(self, result: ItemResult) -> None:
         """One asset of one item has ended."""
         self._outcomes.setdefault(result.asset, Counter())[result.outcome] += 1
-        self._seconds[result.asset] += result.seconds
+        self._seconds[result.asset] = self._seconds.get(result.asset, 0.0) + result.seconds
         self._bad += not result.outcome.is_good
         bad = f" [red]{self._bad} failed[/red]" if self._bad else ""
         self._progress.update(self._task, advance=1, description=f"{result.asset}{bad}")

@@ -28,7 +28,9 @@ def run(name: str) -> str:
     """The Markdown that a benchmark prints."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
     command = [sys.executable, "-m", f"benchmarks.{name}"]
-    done = subprocess.run(command, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        command, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True
+    )
     return done.stdout.strip()
 
 
@@ -43,8 +45,8 @@ def main() -> None:
     if not sys.argv[1:]:
         machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
         head = (
-            f"# Benchmarks\n\nWritten by `make bench` on {date.today()} ({machine}). Compare ratios, which were "
-            "measured side by side in one run; absolute times depend on the machine.\n"
+            f"# Benchmarks\n\nWritten by `make bench` on {date.today()} ({machine}). Compare ratios, "
+            "which were measured side by side in one run; absolute times depend on the machine.\n"
         )
         DOCUMENT.write_text("\n".join([head, *sections]))
 

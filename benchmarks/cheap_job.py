@@ -20,6 +20,9 @@ import numpy as np
 import soundfile
 
 SECONDS, RATE = 5, 44_100
+COUNT = """
+SELECT (SELECT count(*) FROM clip_summary) AS good, (SELECT count(*) FROM rejected_files) AS bad
+"""
 
 
 def make_clips(folder: Path, first: int, count: int) -> None:
@@ -36,7 +39,7 @@ def make_corrupt(folder: Path) -> None:
     (folder / "corrupt1.wav").write_bytes(b"")
     (folder / "corrupt2.wav").write_bytes(b"this is no audio at all" * 100)
     whole = (folder / "clip0000.wav").read_bytes()
-    (folder / "corrupt3.wav").write_bytes(whole[:40] + b"\0" * 20)
+    (folder / "corrupt3.wav").write_bytes(whole[:30])
 
 
 def run(command: list[str], environment: dict[str, str]) -> float:
@@ -82,8 +85,7 @@ def measure() -> dict[str, object]:
         children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
         figures["largest process GiB"] = children
         count = subprocess.run(
-            [command, "sql", "--format", "json",
-             "SELECT (SELECT count(*) FROM clip_summary) AS good, (SELECT count(*) FROM rejected_files) AS bad"],
+            [command, "sql", "--format", "json", COUNT],
             env=environment, capture_output=True, text=True, check=True,
         )  # fmt: skip
         figures["rows"] = json.loads(count.stdout)[0]

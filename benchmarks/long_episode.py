@@ -35,7 +35,9 @@ def main() -> None:
             seconds = time.perf_counter() - started
         assert abs(samples / 16_000 - hours * 3600) < 1
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"| {hours:g} h | {seconds:.1f} s | {hours * 3600 / seconds:.0f} × real time | {peak:.2f} GiB |")
+        print(
+            f"| {hours:g} h | {seconds:.1f} s | {hours * 3600 / seconds:.0f} × real time | {peak:.2f} GiB |"
+        )
 
 
 if __name__ == "__main__":

@@ -18,9 +18,7 @@ def test_the_feature_in_ten_lines_computes_a_table(command: Command, tones: Path
     command.settings["modules"] = '["my_features"]'
     command("ingest", str(tones), "--as", "track")
     command("run", "zero_crossings")
-    rows = command.sql(
-        "SELECT path, rate_hz FROM zero_crossings JOIN tracks USING (item) ORDER BY path"
-    )
+    rows = command.sql("SELECT path, rate_hz FROM zero_crossings JOIN tracks USING (item) ORDER BY path")
     expected = {"tone%20220.wav": 440, "tone%20440.wav": 880, "tone%20880.wav": 1760}
     for row in rows:
         wanted = expected[str(row["path"]).rsplit("/", 1)[-1]]

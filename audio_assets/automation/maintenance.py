@@ -37,13 +37,9 @@ def maintain(platform: Platform, keep_days: int) -> Collected:
         connection.execute("CALL ducklake_flush_inlined_data('lake')")
         connection.execute("CALL ducklake_merge_adjacent_files('lake')")
         expired = len(
-            connection.execute(
-                "CALL ducklake_expire_snapshots('lake', older_than => ?)", [before]
-            ).fetchall()
+            connection.execute("CALL ducklake_expire_snapshots('lake', older_than => ?)", [before]).fetchall()
         )
-        connection.execute(
-            "CALL ducklake_cleanup_old_files('lake', older_than => ?)", [before]
-        )
+        connection.execute("CALL ducklake_cleanup_old_files('lake', older_than => ?)", [before])
     return Collected(expired, collect_objects(platform, before))
 
 
@@ -59,8 +55,7 @@ def collect_objects(platform: Platform, before: datetime) -> int:
         for column in asset.table.columns:
             if column.type is OBJECT:
                 rows = platform.lake.rows(
-                    f'SELECT DISTINCT "{column.name}" FROM "{asset.name}" '
-                    f'WHERE "{column.name}" IS NOT NULL'
+                    f'SELECT DISTINCT "{column.name}" FROM "{asset.name}" WHERE "{column.name}" IS NOT NULL'
                 )
                 referenced |= {key for (key,) in rows}
     present = dict(platform.objects.modified())

@@ -4,7 +4,7 @@ Knows nothing of audio. What an asset's author needs is importable from here.
 """
 
 from audio_assets.engine.item_asset import ItemAsset, item_asset
-from audio_assets.engine.outcomes import Blob, NotApplicable, Outcome
+from audio_assets.engine.outcomes import NotApplicable, Outcome
 from audio_assets.engine.roles import Backend, Role
 from audio_assets.engine.tables import (
     BOOLEAN,
@@ -13,6 +13,7 @@ from audio_assets.engine.tables import (
     OBJECT,
     TEXT,
     TIMESTAMP,
+    Blob,
     Column,
     Item,
     ItemKind,

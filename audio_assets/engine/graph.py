@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
+from audio_assets.engine.code_hash import CodeState
 from audio_assets.engine.item_asset import ItemAsset, Recipe
 from audio_assets.engine.tables import ItemKind
 from audio_assets.settings import Settings
@@ -30,6 +30,11 @@ class Bundle:
     def item(self) -> ItemKind:
         """The kind of item they are computed on."""
         return self.assets[0].item
+
+    @property
+    def pool(self) -> str | None:
+        """The Dagster pool that limits how many run at once."""
+        return next((asset.pool for asset in self.assets if asset.pool), None)
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,7 @@ class AssetGraph:
                         f"{by_name[name].item.name}."
                     )
         try:
-            order = list(
-                TopologicalSorter({a.name: a.upstream for a in by_name.values()}).static_order()
-            )
+            order = list(TopologicalSorter({a.name: a.upstream for a in by_name.values()}).static_order())
         except CycleError as error:
             raise GraphError(f"Item assets depend on each other: {' → '.join(error.args[1])}.") from error
         graph = cls(tuple(by_name[name] for name in order))
@@ -84,18 +87,6 @@ class AssetGraph:
     def kinds(self) -> tuple[ItemKind, ...]:
         """The kinds of items that assets are computed on."""
         return tuple({asset.item.name: asset.item for asset in self.assets}.values())
-
-    @cached_property
-    def code_hashes(self) -> Mapping[str, str]:
-        """A hash of each asset's code and of that of all its upstream assets.
-
-        Upstream code counts, since a value made from drifted values has drifted with them.
-        """
-        hashes: dict[str, str] = {}
-        for asset in self.assets:
-            text = "".join([asset.code.digest, *(hashes[name] for name in asset.upstream)])
-            hashes[asset.name] = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        return hashes
 
     @cached_property
     def bundles(self) -> tuple[Bundle, ...]:
@@ -119,18 +110,45 @@ class AssetGraph:
                 "a bundle of their own."
             ) from error
         for bundle in bundles:
+            names = ", ".join(asset.name for asset in bundle.assets)
             if len({(asset.item.name, asset.batch_size) for asset in bundle.assets}) > 1:
                 raise GraphError(
-                    f"Bundle {bundle.name} mixes item kinds or batch sizes "
-                    f"({', '.join(a.name for a in bundle.assets)}); give some a bundle of their own."
+                    f"Bundle {bundle.name} mixes item kinds or batch sizes ({names}); give some a bundle of "
+                    "their own."
+                )
+            if len({asset.pool for asset in bundle.assets} - {None}) > 1:
+                raise GraphError(
+                    f"Bundle {bundle.name} mixes pools ({names}); give some a bundle of their own."
                 )
 
     def recipes(self, settings: Settings) -> dict[str, Recipe]:
-        """How each asset is computed under `settings`."""
-        return {
-            asset.name: asset.recipe(settings.parameters.get(asset.name, {}), self.choices(settings))
-            for asset in self.assets
-        }
+        """How each asset is computed under `settings`.
+
+        Raises:
+            GraphError: the settings name an asset or a parameter that there is not.
+        """
+        unknown = sorted(set(settings.parameters) - set(self.by_name))
+        if unknown:
+            raise GraphError(
+                f"AUDIO_ASSETS_PARAMETERS names {', '.join(unknown)}, which is no item asset. "
+                f"There are {', '.join(sorted(self.by_name))}."
+            )
+        choices = self.choices(settings)
+        try:
+            return {
+                asset.name: asset.recipe(settings.parameters.get(asset.name, {}), choices)
+                for asset in self.assets
+            }
+        except ValueError as error:
+            raise GraphError(str(error)) from error
+
+    def code(self, settings: Settings) -> dict[str, CodeState]:
+        """The code behind each asset and all its upstream assets under `settings`."""
+        choices = self.choices(settings)
+        states: dict[str, CodeState] = {}
+        for asset in self.assets:
+            states[asset.name] = asset.code(choices).after(states[name] for name in asset.upstream)
+        return states
 
     def choices(self, settings: Settings) -> dict[str, str]:
         """The backend chosen for each role."""

@@ -7,6 +7,8 @@ The function's signature says what it needs:
   upstream's row, or a list of dicts where the upstream has many rows. With a default of ``None`` the
   upstream may be not applicable;
 - keyword-only parameters named like a role receive that role's backend;
+- a keyword-only parameter ``record`` receives the columns of the catalog that `reads` names;
+- a keyword-only parameter ``objects`` receives the object storage, for the objects that rows name;
 - all other keyword-only parameters have defaults, are part of the fingerprint and can be set.
 
 It returns a mapping (one-row tables) or a list of mappings (many-row tables), raises `NotApplicable`,
@@ -26,6 +28,9 @@ from audio_assets.engine.code_hash import CodeState, code_state
 from audio_assets.engine.roles import Role
 from audio_assets.engine.tables import ItemKind, Table
 
+RECORD = "record"
+OBJECTS = "objects"
+
 
 @dataclass(frozen=True)
 class ItemAsset:
@@ -40,6 +45,8 @@ class ItemAsset:
     optional_upstream: frozenset[str] = frozenset()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     roles: tuple[Role, ...] = ()
+    reads: tuple[str, ...] = ()
+    takes_objects: bool = False
     batch_size: int = 1
     time_limit_s: float | None = None
     memory_limit_gib: float | None = None
@@ -70,13 +77,23 @@ class ItemAsset:
         """The table's text, else the function's docstring."""
         return self.table.doc or inspect.getdoc(self.fn) or ""
 
-    @cached_property
-    def code(self) -> CodeState:
-        """The code behind the asset: its function and what opens its items."""
-        return code_state([self.fn, self.item.open])
+    def code(self, choices: Mapping[str, str]) -> CodeState:
+        """The code behind the asset: its function, its backends, and what opens its items."""
+        backends = [role.backend(choices[role.name]) for role in self.roles]
+        return code_state([self.fn, self.item.open, *backends])
 
     def recipe(self, parameters: Mapping[str, Any], choices: Mapping[str, str]) -> Recipe:
-        """How the asset is computed with these settings."""
+        """How the asset is computed with these settings.
+
+        Raises:
+            ValueError: `parameters` names one that the asset does not have.
+        """
+        unknown = sorted(set(parameters) - set(self.parameters))
+        if unknown:
+            raise ValueError(
+                f"AUDIO_ASSETS_PARAMETERS sets {', '.join(unknown)} of {self.name}, which has the "
+                f"parameters {', '.join(sorted(self.parameters)) or 'none'}."
+            )
         backends = [role.backend(choices[role.name]) for role in self.roles]
         return Recipe(
             asset=self.name,
@@ -85,6 +102,7 @@ class ItemAsset:
             backend="+".join(b.name for b in backends) or None,
             revision="+".join(b.revision for b in backends) or None,
             licence="+".join(b.licence for b in backends) or None,
+            columns=tuple(sorted((c.name, c.sql_type) for c in self.table.columns)),
         )
 
 
@@ -98,12 +116,13 @@ class Recipe:
     backend: str | None
     revision: str | None
     licence: str | None
+    columns: tuple[tuple[str, str], ...]
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The part of the fingerprint that is the same for all items."""
         return json.dumps(
-            [self.asset, self.code_version, self.parameters_json, self.backend, self.revision]
+            [self.asset, self.code_version, self.parameters_json, self.backend, self.revision, self.columns]
         )
 
 
@@ -114,6 +133,7 @@ def item_asset(
     code_version: str,
     bundle: str | None = None,
     roles: Sequence[Role] = (),
+    reads: Sequence[str] = (),
     batch_size: int = 1,
     time_limit_s: float | None = None,
     memory_limit_gib: float | None = None,
@@ -124,7 +144,8 @@ def item_asset(
     """Make a function an item asset; its name must be the table's.
 
     Assets with the same `bundle` are computed together: an item is opened once for all of them. The
-    default bundle is the item kind and the group. Raise `code_version` when an edit changes values;
+    default bundle is the item kind and the group. `reads` names columns of the catalog that the values
+    depend on besides the item's bytes, e.g. the digest of the files beside it. Raise `code_version` when an edit changes values;
     `status` calls rows ``drifted`` whose code changed under the same version.
 
     Raises:
@@ -141,14 +162,22 @@ def item_asset(
         positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         if not positional:
             raise ValueError(f"{where} takes no item; its first parameter must be the {table.item.name}.")
-        role_names = {role.name for role in roles}
-        keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in role_names]
+        given = {role.name for role in roles} | ({RECORD} if reads else set())
+        keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in given | {OBJECTS}]
         missing = [p.name for p in keyword if p.default is p.empty]
         if missing:
             raise ValueError(f"{where}: parameter {', '.join(missing)} needs a default or a role.")
-        unused = role_names - {p.name for p in parameters}
+        unused = given - {p.name for p in parameters}
         if unused:
-            raise ValueError(f"{where} takes no keyword {', '.join(sorted(unused))} for its role.")
+            raise ValueError(
+                f"{where} takes no keyword {', '.join(sorted(unused))}, which it is to be given."
+            )
+        try:
+            json.dumps({p.name: p.default for p in keyword})
+        except TypeError as error:
+            raise ValueError(
+                f"{where}: the defaults of its parameters must be JSON values: {error}."
+            ) from error
         return ItemAsset(
             fn=fn,
             table=table,
@@ -159,6 +188,8 @@ def item_asset(
             optional_upstream=frozenset(p.name for p in positional[1:] if p.default is None),
             parameters={p.name: p.default for p in keyword},
             roles=tuple(roles),
+            reads=tuple(reads),
+            takes_objects=any(p.name == OBJECTS for p in parameters),
             batch_size=batch_size,
             time_limit_s=time_limit_s,
             memory_limit_gib=memory_limit_gib,

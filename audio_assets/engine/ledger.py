@@ -7,12 +7,13 @@ rows, so that the two can never disagree.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import duckdb
 import pyarrow as pa
 
+from audio_assets.engine.code_hash import CodeState
 from audio_assets.engine.item_asset import ItemAsset, Recipe
 from audio_assets.engine.outcomes import ItemResult, Outcome
 from audio_assets.engine.tables import FLOAT, INTEGER, TEXT, TIMESTAMP, Column, Item
@@ -66,20 +67,24 @@ Entries = dict[str, dict[str, Entry]]
 FEW_ITEMS = 2000
 
 
-def read_entries(lake: Lake, assets: Iterable[str], items: Sequence[str] | None = None) -> Entries:
-    """The ledger of `assets`, for `items` or for all, in one question."""
+def read_entries(
+    lake: Lake, assets: Iterable[str], items: Sequence[str] | None = None, snapshot: int | None = None
+) -> Entries:
+    """The ledger of `assets`, for `items` or for all, now or as of a snapshot, in one question."""
     names = list(assets)
     entries: Entries = {name: {} for name in names}
     query = (
         "SELECT asset, item, outcome, fingerprint, code_hash, deaths, reason FROM ledger "
-        "WHERE asset IN (SELECT unnest(?))"
+        + (f"AT (VERSION => {snapshot}) " if snapshot is not None else "")
+        + "WHERE asset IN (SELECT unnest(?))"
     )
     parameters: list[list[str]] = [names]
     if items is not None and len(items) <= FEW_ITEMS:
         query += " AND item IN (SELECT unnest(?))"
         parameters.append(list(items))
+    outcomes = {outcome.value: outcome for outcome in Outcome}
     for asset, item, outcome, *rest in lake.rows(query, parameters):
-        entries[asset][item] = Entry(Outcome(outcome), *rest)
+        entries[asset][item] = Entry(outcomes[outcome], *rest)
     return entries
 
 
@@ -89,7 +94,7 @@ class Writing:
 
     assets: Mapping[str, ItemAsset]
     recipes: Mapping[str, Recipe]
-    code_hashes: Mapping[str, str]
+    code: Mapping[str, CodeState]
     items: Mapping[str, Item]
     fingerprints: Mapping[str, Mapping[str, str]]
     upstream: Mapping[tuple[str, str], str]
@@ -105,13 +110,7 @@ def with_quarantine(result: ItemResult, deaths_before: int) -> tuple[ItemResult,
     if deaths < DEATHS_TO_QUARANTINE:
         return result, deaths
     reason = f"{result.reason} ({deaths} times; `audio-assets release` lets it be tried again)"
-    return (
-        ItemResult(
-            result.asset, result.item, Outcome.QUARANTINED, [], reason, result.detail,
-            result.seconds, died=True,
-        ),
-        deaths,
-    )  # fmt: skip
+    return replace(result, outcome=Outcome.QUARANTINED, reason=reason), deaths
 
 
 def write_results(lake: Lake, results: Sequence[ItemResult], writing: Writing) -> None:
@@ -145,20 +144,24 @@ def write_results(lake: Lake, results: Sequence[ItemResult], writing: Writing) -
 
 
 def forget(lake: Lake, assets: Sequence[str], items: Sequence[str] | None, outcome: Outcome) -> int:
-    """Remove ledger entries with `outcome`, so that the next run computes them; the number removed."""
+    """Remove ledger entries that are `failed` or `quarantined`, so that the next run computes them.
+
+    Returns their number.
+    """
     condition = "asset IN (SELECT unnest(?)) AND outcome = ?"
     parameters: list[object] = [list(assets), outcome.value]
     if items is not None:
         condition += " AND item IN (SELECT unnest(?))"
         parameters.append(list(items))
-    count = int(lake.rows(f"SELECT count(*) FROM ledger WHERE {condition}", parameters)[0][0])
-    if count:
-        lake.write(lambda c: void(c.execute(f"DELETE FROM ledger WHERE {condition}", parameters)))
-    return count
+    removed = 0
 
+    def change(connection: duckdb.DuckDBPyConnection) -> None:
+        nonlocal removed
+        count = connection.execute(f"DELETE FROM ledger WHERE {condition}", parameters).fetchone()
+        removed = int(count[0]) if count else 0
 
-def void(_: object) -> None:
-    """Drop a value, for callbacks that return none."""
+    lake.write(change)
+    return removed
 
 
 def _existing(
@@ -166,8 +169,7 @@ def _existing(
 ) -> set[tuple[str, str]]:
     items = sorted({result.item for group in by_asset.values() for result in group})
     found = connection.execute(
-        "SELECT asset, item FROM ledger "
-        "WHERE asset IN (SELECT unnest(?)) AND item IN (SELECT unnest(?))",
+        "SELECT asset, item FROM ledger WHERE asset IN (SELECT unnest(?)) AND item IN (SELECT unnest(?))",
         [list(by_asset), items],
     ).fetchall()
     return {(asset, item) for asset, item in found}
@@ -202,9 +204,7 @@ def arrow_table(columns: Sequence[Column], rows: Sequence[Mapping[str, object]])
     return pa.Table.from_pylist(list(rows), schema=schema)
 
 
-def _data_rows(
-    asset: ItemAsset, results: Iterable[ItemResult], fingerprints: Mapping[str, str]
-) -> pa.Table:
+def _data_rows(asset: ItemAsset, results: Iterable[ItemResult], fingerprints: Mapping[str, str]) -> pa.Table:
     rows = [
         {"item": result.item, "fingerprint": fingerprints[result.item], **row}
         for result in results
@@ -217,7 +217,7 @@ def _ledger_rows(results: Sequence[ItemResult], writing: Writing) -> pa.Table:
     now = datetime.now(UTC)
     rows = []
     for result in results:
-        asset, recipe = writing.assets[result.asset], writing.recipes[result.asset]
+        recipe, code = writing.recipes[result.asset], writing.code[result.asset]
         key = (result.asset, result.item)
         rows.append(
             {
@@ -230,8 +230,8 @@ def _ledger_rows(results: Sequence[ItemResult], writing: Writing) -> pa.Table:
                 "upstream_json": writing.upstream.get(key, "{}"),
                 "content_hash": writing.items[result.item].content_hash,
                 "code_version": recipe.code_version,
-                "code_hash": writing.code_hashes[asset.name],
-                "libraries_json": asset.code.libraries_json,
+                "code_hash": code.digest,
+                "libraries_json": code.libraries_json,
                 "parameters_json": recipe.parameters_json,
                 "backend": recipe.backend,
                 "revision": recipe.revision,

@@ -37,14 +37,6 @@ class NotApplicable(Exception):
 
 
 @dataclass(frozen=True)
-class Blob:
-    """A large value: an asset's function returns it in an object column, and the key is stored."""
-
-    data: bytes
-    extension: str
-
-
-@dataclass(frozen=True)
 class ItemResult:
     """The outcome of one asset for one item, with its rows or the reason there are none."""
 

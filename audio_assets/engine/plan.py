@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from audio_assets.engine.code_hash import CodeState
 from audio_assets.engine.graph import AssetGraph
 from audio_assets.engine.item_asset import ItemAsset, Recipe
 from audio_assets.engine.ledger import Entries, Entry
@@ -44,6 +45,9 @@ class RunOptions:
     everything: bool = False
 
 
+DEFAULT = RunOptions()
+
+
 @dataclass
 class AssetPlan:
     """One asset's part of a plan; `fingerprints` has the items to compute."""
@@ -61,8 +65,10 @@ def make_plan(
     graph: AssetGraph,
     selected: Iterable[str],
     items: Mapping[str, Item],
+    *,
     entries: Entries,
     recipes: Mapping[str, Recipe],
+    code: Mapping[str, CodeState],
     options: RunOptions,
 ) -> Plan:
     """Plan the `selected` assets for `items`.
@@ -80,15 +86,20 @@ def make_plan(
                 for name in asset.upstream
             }
             plan[asset.name], current[asset.name] = _plan_asset(
-                asset, items, entries[asset.name], recipes[asset.name],
-                graph.code_hashes[asset.name], sources, options,
-            )  # fmt: skip
+                asset,
+                items,
+                entries=entries[asset.name],
+                recipe=recipes[asset.name],
+                code_hash=code[asset.name].digest,
+                sources=sources,
+                options=options,
+            )
     return plan
 
 
-def fingerprint(item: Item, recipe: Recipe, upstream: Sequence[str]) -> str:
-    """What a value is made from, as 24 hexadecimal digits."""
-    text = "\x1f".join((item.content_hash, recipe.identity, *upstream))
+def fingerprint(item: Item, recipe: Recipe, inputs: Sequence[str]) -> str:
+    """What a value is made from, as 24 hexadecimal digits; `inputs` besides bytes and recipe."""
+    text = "\x1f".join((item.content_hash, recipe.identity, *inputs))
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
@@ -99,6 +110,7 @@ def _good_fingerprints(entries: Mapping[str, Entry]) -> dict[str, str]:
 def _plan_asset(
     asset: ItemAsset,
     items: Mapping[str, Item],
+    *,
     entries: Mapping[str, Entry],
     recipe: Recipe,
     code_hash: str,
@@ -111,11 +123,12 @@ def _plan_asset(
         entry = entries.get(key)
         absent = [name for name, source in sources.items() if key not in source]
         if absent:
-            plan.states[key] = State.MISSING if entry is None else State.STALE
+            plan.states[key] = _state(entry, None, code_hash)
             plan.blocked[key] = f"waits for {', '.join(absent)}"
             continue
         upstream = {name: source[key] for name, source in sources.items()}
-        expected = fingerprint(item, recipe, list(upstream.values()))
+        read = [f"{name}={item.record.get(name)}" for name in asset.reads]
+        expected = fingerprint(item, recipe, [*read, *upstream.values()])
         state = _state(entry, expected, code_hash)
         plan.states[key] = state
         compute = _is_computed(state, entry, options)
@@ -127,7 +140,7 @@ def _plan_asset(
     return plan, current
 
 
-def _state(entry: Entry | None, expected: str, code_hash: str) -> State:
+def _state(entry: Entry | None, expected: str | None, code_hash: str) -> State:
     if entry is None:
         return State.MISSING
     if entry.outcome is Outcome.QUARANTINED:
@@ -138,7 +151,7 @@ def _state(entry: Entry | None, expected: str, code_hash: str) -> State:
         return State.FAILED
     if entry.code_hash != code_hash:
         return State.DRIFTED
-    return State(entry.outcome.value)
+    return State.OK if entry.outcome is Outcome.OK else State.NOT_APPLICABLE
 
 
 def _is_computed(state: State, entry: Entry | None, options: RunOptions) -> bool:

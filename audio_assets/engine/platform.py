@@ -11,10 +11,11 @@ from pathlib import Path
 
 import duckdb
 
+from audio_assets.engine.code_hash import CodeState
 from audio_assets.engine.graph import AssetGraph
 from audio_assets.engine.item_asset import Recipe
 from audio_assets.engine.ledger import FEW_ITEMS, LEDGER, LEDGER_COLUMNS, arrow_table, read_entries
-from audio_assets.engine.plan import Plan, RunOptions, State, make_plan
+from audio_assets.engine.plan import DEFAULT, Plan, RunOptions, State, make_plan
 from audio_assets.engine.tables import FLOAT, TEXT, Column, Item, ItemKind
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
@@ -49,6 +50,11 @@ class Platform:
     def recipes(self) -> Mapping[str, Recipe]:
         """How each asset is computed under these settings."""
         return self.graph.recipes(self.settings)
+
+    @cached_property
+    def code(self) -> Mapping[str, CodeState]:
+        """The code behind each asset and all its upstream assets, as it was when first asked for."""
+        return self.graph.code(self.settings)
 
     @cached_property
     def _all_tables(self) -> dict[str, Sequence[Column]]:
@@ -131,13 +137,15 @@ class Platform:
         kind: ItemKind,
         selected: Iterable[str],
         items: Mapping[str, Item],
-        options: RunOptions = RunOptions(),
+        options: RunOptions = DEFAULT,
     ) -> Plan:
         """Plan the `selected` assets of one kind for `items`, with one question to the ledger."""
         names = [name for name in selected if self.graph.by_name[name].item is kind]
         needed = {u for name in names for u in self.graph.by_name[name].upstream} | set(names)
         entries = read_entries(self.lake, needed, list(items))
-        return make_plan(self.graph, names, items, entries, self.recipes, options)
+        return make_plan(
+            self.graph, names, items, entries=entries, recipes=self.recipes, code=self.code, options=options
+        )
 
     def states(self) -> dict[str, dict[str, State]]:
         """Where every item stands for every asset."""

@@ -28,12 +28,12 @@ class _Nobody:
         pass
 
 
-_observer: ContextVar[Observer] = ContextVar("observer", default=_Nobody())
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 
 def observer() -> Observer:
     """Whoever watches the runs of this context."""
-    return _observer.get()
+    return _observer.get() or _Nobody()
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import Any
 
 from dagster import DagsterInstance
 
-from audio_assets.engine.dagster_assets import ITEMS_TAG, Partitions
+from audio_assets.engine.dagster_assets import ITEMS_TAG
+from audio_assets.engine.partitions import Partitions
 from audio_assets.engine.plan import RunOptions
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.tables import Item, ItemKind

@@ -40,9 +40,7 @@ class Role:
             KeyError: no such choice; the message lists those there are.
         """
         if choice not in self.backends:
-            raise KeyError(
-                f"No backend {choice!r} for {self.name}; there are {', '.join(self.backends)}."
-            )
+            raise KeyError(f"No backend {choice!r} for {self.name}; there are {', '.join(self.backends)}.")
         module, _, attribute = self.backends[choice].partition(":")
         backend: Any = getattr(importlib.import_module(module), attribute)
         return backend  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audio_assets.engine.batching import batches
@@ -16,7 +16,7 @@ from audio_assets.engine.plan import Plan, RunOptions, State, make_plan, upstrea
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.progress import observer
 from audio_assets.engine.tables import Item, Row
-from audio_assets.engine.tasks import ItemTask, Limits, Task, Upstream, Workers, WorkerSetup
+from audio_assets.engine.tasks import ItemTask, Limits, Task, Upstream, WorkerSetup
 from audio_assets.engine.workers import LocalWorkers
 
 UPSTREAM_WINDOW = 64  # items whose upstream rows are read with one query
@@ -61,6 +61,7 @@ class BundleRun:
         selected: Iterable[str],
         items: Mapping[str, Item],
         options: RunOptions,
+        *,
         run_id: str,
     ) -> None:
         names = set(selected)
@@ -69,9 +70,18 @@ class BundleRun:
         self._items = items
         self._run_id = run_id
         needed = {u for asset in self._assets for u in asset.upstream} | names
-        self._entries: Entries = read_entries(platform.lake, needed, list(items))
+        # Upstream is read as of this snapshot, so that fingerprints and values belong together even if
+        # another run computes upstream again meanwhile.
+        self._snapshot = platform.lake.snapshot()
+        self._entries: Entries = read_entries(platform.lake, needed, list(items), self._snapshot)
         self.plan: Plan = make_plan(
-            platform.graph, names, items, self._entries, platform.recipes, options
+            platform.graph,
+            names,
+            items,
+            entries=self._entries,
+            recipes=platform.recipes,
+            code=platform.code,
+            options=options,
         )
         self.summaries = {asset.name: self._summary(asset.name) for asset in self._assets}
 
@@ -89,29 +99,39 @@ class BundleRun:
             blocked=len(plan.blocked),
         )
 
-    def __iter__(self) -> Iterator[list[ItemResult]]:
+    def up_to_date(self, name: str) -> dict[str, str]:
+        """The fingerprints of an asset's values that were good and are not computed again."""
+        plan, entries = self.plan[name], self._entries[name]
+        idle = plan.states.keys() - plan.fingerprints.keys() - plan.blocked.keys()
+        return {
+            key: entries[key].fingerprint for key in idle if key in entries and entries[key].outcome.is_good
+        }
+
+    def __iter__(self) -> Generator[list[ItemResult]]:
         totals = {asset.name: len(self.plan[asset.name].fingerprints) for asset in self._assets}
         observer().planned(totals)
-        keys = {key for asset in self._assets for key in self.plan[asset.name].fingerprints}
-        if not keys:
+        wanted = {key for asset in self._assets for key in self.plan[asset.name].fingerprints}
+        if not wanted:
             return
         started = time.monotonic()
-        tasks = self._tasks([self._items[key] for key in keys])
-        with local_workers(self._platform, self._assets, len(keys)) as workers:
+        tasks = self._tasks([item for key, item in self._items.items() if key in wanted])
+        with local_workers(self._platform, self._assets, len(wanted)) as workers:
             for chunk in self._chunks(workers, tasks):
                 yield self._store(chunk)
                 for summary in self.summaries.values():
                     summary.wall_s = time.monotonic() - started
 
-    def _chunks(self, workers: Workers, tasks: Iterable[Task]) -> Iterator[list[ItemResult]]:
+    def _chunks(self, workers: LocalWorkers, tasks: Iterable[Task]) -> Iterator[list[ItemResult]]:
         settings = self._platform.settings
-        full = settings.chunk_items * len(self._assets)
+        # A killed run loses a chunk at most: one half is written while the other is computed.
+        full = max(1, settings.chunk_items // 2) * len(self._assets)
         chunk: list[ItemResult] = []
         last = time.monotonic()
-        for result in workers.run(tasks):
-            chunk.append(result)
-            observer().finished(result)
-            if len(chunk) >= full or time.monotonic() - last > settings.chunk_seconds:
+        for result in workers.run_ticking(tasks, settings.chunk_seconds, ahead=full):
+            if result is not None:
+                chunk.append(result)
+                observer().finished(result)
+            if chunk and (len(chunk) >= full or time.monotonic() - last > settings.chunk_seconds):
                 yield chunk
                 chunk, last = [], time.monotonic()
         if chunk:
@@ -128,12 +148,10 @@ class BundleRun:
         writing = Writing(
             assets={asset.name: asset for asset in self._assets},
             recipes=self._platform.recipes,
-            code_hashes=self._platform.graph.code_hashes,
+            code=self._platform.code,
             items=self._items,
             fingerprints={name: plan.fingerprints for name, plan in self.plan.items()},
-            upstream={
-                (r.asset, r.item): upstream_json(self.plan[r.asset], r.item) for r in results
-            },
+            upstream={(r.asset, r.item): upstream_json(self.plan[r.asset], r.item) for r in results},
             deaths=deaths,
             run_id=self._run_id,
         )
@@ -157,9 +175,7 @@ class BundleRun:
             for group in part:
                 yield Task(tuple(self._item_task(item, upstream) for item in group))
 
-    def _item_task(
-        self, item: Item, upstream: Mapping[str, Mapping[str, Upstream]]
-    ) -> ItemTask:
+    def _item_task(self, item: Item, upstream: Mapping[str, Mapping[str, Upstream]]) -> ItemTask:
         fingerprints = {
             asset.name: self.plan[asset.name].fingerprints[item.key]
             for asset in self._assets
@@ -197,7 +213,10 @@ class BundleRun:
             return rows
         columns = [column.name for column in self._platform.graph.by_name[name].table.columns]
         listed = ", ".join(f'"{column}"' for column in columns)
-        query = f'SELECT item, {listed} FROM "{name}" WHERE item IN (SELECT unnest(?))'
+        query = (
+            f'SELECT item, {listed} FROM "{name}" AT (VERSION => {self._snapshot}) '
+            "WHERE item IN (SELECT unnest(?)) ORDER BY rowid"
+        )
         for key, *values in self._platform.lake.rows(query, [keys]):
             rows.setdefault(key, []).append(dict(zip(columns, values, strict=True)))
         return rows
@@ -206,17 +225,17 @@ class BundleRun:
 def local_workers(platform: Platform, assets: Sequence[ItemAsset], items: int) -> LocalWorkers:
     """Workers on this machine for `assets`, no more than there are items."""
     settings = platform.settings
+    choices = platform.graph.choices(settings)
     setup = WorkerSetup(
         assets=tuple(asset.reference for asset in assets),
         parameters=settings.parameters,
-        backends=platform.graph.choices(settings),
+        backends=choices,
         objects=platform.objects,
+        code={asset.name: asset.code(choices).digest for asset in assets},
     )
     limits = Limits(
         time_s={a.name: a.time_limit_s or settings.time_limit_s for a in assets},
-        memory_bytes={
-            a.name: (a.memory_limit_gib or settings.memory_limit_gib) * 2**30 for a in assets
-        },
+        memory_bytes={a.name: (a.memory_limit_gib or settings.memory_limit_gib) * 2**30 for a in assets},
     )
     count = min(settings.workers, items)
     return LocalWorkers(count, setup, limits)

@@ -8,8 +8,10 @@ which the engine fills.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from numbers import Integral, Real
 from typing import Any, Literal
 
@@ -37,6 +39,14 @@ TEXT = ColumnType("text", "VARCHAR")
 TIMESTAMP = ColumnType("timestamp", "TIMESTAMP WITH TIME ZONE")
 OBJECT = ColumnType("object", "VARCHAR")
 """The key of a large value in object storage; the function returns a `Blob`, the key is stored."""
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A large value: an asset's function returns it in an object column, and the key is stored."""
+
+    data: bytes
+    extension: str
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ class Column:
         return f"len(list_filter({value}, lambda x: {condition.replace(value, 'x')})) > 0"
 
     def check(self, value: Any) -> Any:
-        """`value` as a plain Python value of this column's type.
+        """`value` as a plain Python value of this column's type; a `Blob` as it is.
 
         Raises:
             InvalidRow: wrong type, wrong length, NaN or infinite, or outside the range.
@@ -97,36 +107,74 @@ class Column:
             return None
         if self.length is None:
             return self._check_scalar(value)
-        # 32 bits, as they are stored: an upstream's values must not depend on where they are read
-        stored = np.asarray(value, np.float32).tolist() if self.type is FLOAT else value
-        values = [self._check_scalar(v) for v in stored]
+        values = self._check_floats(value) if self.type is FLOAT else self._check_list(value)
         if self.length != "any" and len(values) != self.length:
             raise InvalidRow(f"{self.name} has {len(values)} values; wanted {self.length}")
         return values
 
+    def _check_floats(self, value: Any) -> list[float]:
+        """Values with 32 bits, as stored: an upstream's values must not depend on where they are read."""
+        try:
+            given = np.asarray(value)
+        except ValueError:  # rows of different lengths
+            given = np.asarray(None)
+        if given.ndim != 1 or given.dtype.kind not in "fiu":
+            raise self._wrong_type(value)
+        with np.errstate(over="ignore"):
+            values = given.astype(np.float32)
+        wrong = ~np.isfinite(values)
+        if self.low is not None:
+            wrong |= values < np.float32(self.low)
+        if self.high is not None:
+            wrong |= values > np.float32(self.high)
+        if wrong.any():
+            self._check_number(float(values[wrong][0]))
+        found: list[float] = values.tolist()
+        return found
+
+    def _check_list(self, value: Any) -> list[Any]:
+        if isinstance(value, np.ndarray):
+            value = value.tolist()
+        if not isinstance(value, list | tuple):
+            raise self._wrong_type(value)
+        return [self._check_scalar(element) for element in value]
+
     def _check_scalar(self, value: Any) -> Any:
-        if self.type is FLOAT and isinstance(value, Real):
-            return self._check_number(float(value))
-        if self.type is INTEGER and isinstance(value, Integral) and not isinstance(value, bool):
-            return self._check_number(int(value))
-        if self.type is BOOLEAN and (isinstance(value, bool) or type(value).__name__ == "bool_"):
+        is_boolean = isinstance(value, bool | np.bool_)
+        if self.type is BOOLEAN and is_boolean:
             return bool(value)
+        if self.type is FLOAT and isinstance(value, Real) and not is_boolean:
+            return self._check_number(float(value))
+        if self.type is INTEGER and isinstance(value, Integral) and not is_boolean:
+            return self._check_number(int(value))
+        if self.type is OBJECT and isinstance(value, Blob):
+            return value
         if self.type in (TEXT, OBJECT) and isinstance(value, str):
+            return self._check_text(value)
+        if self.type is TIMESTAMP and isinstance(value, datetime) and value.tzinfo is not None:
             return value
-        if self.type is TIMESTAMP and hasattr(value, "isoformat"):
-            return value
-        raise InvalidRow(
-            f"{self.name} is {value!r} ({type(value).__name__}); wanted {self.type.name}"
-        )
+        raise self._wrong_type(value)
 
     def _check_number(self, value: float) -> float:
         if not math.isfinite(value):
             raise InvalidRow(f"{self.name} is {value}; wanted a finite number, or None")
-        if (self.low is not None and value < self.low) or (
-            self.high is not None and value > self.high
-        ):
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise InvalidRow(f"{self.name} is {value:.3g}; wanted an integer of at most 64 bits")
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
             raise InvalidRow(f"{self.name} is {value:g}, outside {self.range_text}")
         return value
+
+    def _check_text(self, value: str) -> str:
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRow(f"{self.name} is no valid Unicode text: {error.reason}") from error
+        return value
+
+    def _wrong_type(self, value: Any) -> InvalidRow:
+        wanted = self.type.name if self.length is None else f"a list of {self.type.name}"
+        wanted += " with a time zone" if self.type is TIMESTAMP else ""
+        return InvalidRow(f"{self.name} is {reprlib.repr(value)} ({type(value).__name__}); wanted {wanted}")
 
 
 @dataclass(frozen=True)
@@ -168,7 +216,7 @@ class Table:
     rows: Literal["one", "many"] = "one"
 
     def __post_init__(self) -> None:
-        names = [column.name for column in (*KEY_COLUMNS, *self.columns)]
+        names = [column.name.lower() for column in self.all_columns]  # SQL knows no case
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"Table {self.name} declares {', '.join(repeated)} more than once.")
@@ -187,19 +235,16 @@ class Table:
             InvalidRow: the rows break the declaration.
         """
         if self.rows == "one":
-            if not isinstance(result, Mapping):
-                raise InvalidRow(
-                    f"{self.name} returned {type(result).__name__}; wanted one mapping of "
-                    "column to value"
-                )
             return [self._check_row(result)]
-        if not isinstance(result, Sequence) or isinstance(result, str):
-            raise InvalidRow(
-                f"{self.name} returned {type(result).__name__}; wanted a list of mappings"
-            )
+        if not isinstance(result, Sequence) or isinstance(result, str | bytes):
+            raise InvalidRow(f"{self.name} returned {type(result).__name__}; wanted a list of mappings")
         return [self._check_row(row) for row in result]
 
-    def _check_row(self, row: Mapping[str, Any]) -> Row:
+    def _check_row(self, row: Any) -> Row:
+        if not isinstance(row, Mapping):
+            raise InvalidRow(
+                f"{self.name} returned {type(row).__name__}; wanted a mapping of column to value for each row"
+            )
         unknown = sorted(set(row) - {column.name for column in self.columns})
         if unknown:
             raise InvalidRow(f"{self.name} has no column {', '.join(unknown)}")

@@ -21,10 +21,10 @@ class Upstream:
 
     @property
     def value(self) -> Row | list[Row] | None:
-        """What the asset's function gets: a row, a list of rows, or None."""
-        if self.rows is None or self.many:
-            return self.rows
-        return self.rows[0]
+        """What the asset's function gets, and may change: a row, a list of rows, or None."""
+        if self.rows is None:
+            return None
+        return [dict(row) for row in self.rows] if self.many else dict(self.rows[0])
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,20 @@ class ItemTask:
     """What to compute for one item.
 
     `fingerprints` has an entry for each asset to compute, in order; `upstream` the values of assets
-    that are not computed here.
+    that are not computed in this run; `done` what an earlier worker computed of the task before it died.
     """
 
     item: Item
     fingerprints: Mapping[str, str]
     upstream: Mapping[str, Upstream] = field(default_factory=dict)
+    done: tuple[ItemResult, ...] = ()
 
-    def without(self, assets: Iterable[str]) -> ItemTask:
-        """The task with `assets` already dealt with."""
-        done = set(assets)
-        left = {name: fp for name, fp in self.fingerprints.items() if name not in done}
-        return replace(self, fingerprints=left)
+    def after(self, results: Iterable[ItemResult]) -> ItemTask:
+        """What is left of the task when those of `results` that are its own are done."""
+        done = tuple(result for result in results if result.item == self.item.key)
+        finished = {result.asset for result in done}
+        left = {name: fp for name, fp in self.fingerprints.items() if name not in finished}
+        return replace(self, fingerprints=left, done=self.done + done)
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,13 @@ class Task:
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What a worker loads once: assets by module and name, in order, and their settings."""
+    """What a worker loads once: assets by module and name, in order, and their settings.
+
+    `code` has the digest of each asset's code, as the run has read it.
+    """
 
     assets: tuple[tuple[str, str], ...]
+    code: Mapping[str, str]
     parameters: Mapping[str, Mapping[str, Any]]
     backends: Mapping[str, str]
     objects: Objects

@@ -2,232 +2,215 @@
 
 A worker that dies (a decoder's segmentation fault, the kernel's out-of-memory killer) or goes beyond
 the time or memory it may use costs the one asset of the one item it was computing; everything it had
-finished is kept, and what it had not begun goes to its successor. Workers read their standard error
-into a file, whose end goes into the failure's detail.
+finished is kept, and what it had not begun goes to its successor. Each worker is looked after by a
+thread of its own, so that whoever takes the results may take its time. Workers write their standard
+error into a file, whose end goes into the failure's detail.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, Pipe, wait
-from typing import IO, Any
-
-import psutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from queue import Empty, Full, Queue
+from threading import Lock, Thread
 
 from audio_assets.engine.outcomes import ItemResult, Outcome
-from audio_assets.engine.tasks import Limits, Task, WorkerSetup
+from audio_assets.engine.tasks import ItemTask, Limits, Task, WorkerSetup
+from audio_assets.engine.worker_process import WorkerDied, WorkerError, WorkerProcess
 
-POLL_S = 0.2
-AHEAD = 2  # tasks a worker holds: the one it computes, and the next
+RESULTS_AHEAD = 100
 DEATHS_PER_TASK = 2
 FAILED_STARTS = 3
-DETAIL_BYTES = 2000
-
-
-class WorkerError(RuntimeError):
-    """Workers cannot be started at all; the message holds the reason they gave."""
-
-
-@dataclass
-class _Worker:
-    process: subprocess.Popen[bytes]
-    pipe: Connection
-    log: IO[bytes]
-    tasks: deque[Task] = field(default_factory=deque)
-    finished: set[tuple[str, str]] = field(default_factory=set)
-    asset: str | None = None
-    since: float = 0.0
-    ready: bool = False
-    stopped_for: str | None = None
-
-    def memory_bytes(self) -> int:
-        try:
-            return int(psutil.Process(self.process.pid).memory_info().rss)
-        except psutil.Error:
-            return 0
 
 
 class LocalWorkers:
-    """`count` worker processes with the assets of `setup` loaded, used within a ``with`` block."""
+    """`count` worker processes with the assets of `setup` loaded, used within a ``with`` block.
+
+    `threads` is how many threads numerical libraries may use within each.
+    """
 
     def __init__(self, count: int, setup: WorkerSetup, limits: Limits, threads: int = 1) -> None:
         self._count = count
         self._setup = setup
         self._limits = limits
         self._threads = threads
-        self._workers: list[_Worker] = []
-        self._failed_starts = 0
+        self._lanes: list[_Lane] = []
 
     def __enter__(self) -> LocalWorkers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.process.kill()
-            worker.process.wait()
-            worker.pipe.close()
-            worker.log.close()
-        self._workers = []
+        for lane in self._lanes:
+            lane.stop()
+        for lane in self._lanes:
+            lane.join()
+        self._lanes = []
 
     def run(self, tasks: Iterable[Task]) -> Iterator[ItemResult]:
-        """Compute `tasks`; see `Workers.run`.
+        """Compute `tasks`; see `Workers.run`. They are taken from `tasks` by other threads, one at a time.
 
         Raises:
             WorkerError: no worker can be started.
         """
-        source = iter(tasks)
-        again: deque[Task] = deque()
-        while True:
-            self._hand_out(source, again)
-            busy = [worker for worker in self._workers if worker.tasks]
-            if not busy:
-                return
-            for pipe in wait([worker.pipe for worker in busy], timeout=POLL_S):
-                worker = next(w for w in busy if w.pipe is pipe)
-                yield from self._receive(worker, again)
-            for worker in busy:
-                self._enforce(worker)
+        return (result for result in self.run_ticking(tasks, None) if result is not None)
 
-    def _hand_out(self, source: Iterator[Task], again: deque[Task]) -> None:
-        while True:
-            if len(self._workers) < self._count:
-                worker = None
-            else:
-                worker = min(self._workers, key=lambda w: len(w.tasks))
-                if len(worker.tasks) >= AHEAD:
-                    return
-            task = again.popleft() if again else next(source, None)
-            if task is None:
-                return
-            if worker is None:
-                worker = self._start()
-                self._workers.append(worker)
-            worker.tasks.append(task)
+    def run_ticking(
+        self, tasks: Iterable[Task], tick_s: float | None, ahead: int = RESULTS_AHEAD
+    ) -> Iterator[ItemResult | None]:
+        """As `run`, with None whenever no result has come for `tick_s`.
+
+        Workers go on while results are not taken, until `ahead` of them wait.
+        """
+        results: Queue[ItemResult | BaseException | _Ended] = Queue(ahead)
+        source = _Shared(tasks)
+        self._lanes = [_Lane(self._start_process, source, results) for _ in range(self._count)]
+        for lane in self._lanes:
+            lane.start()
+        running = self._count
+        while running:
             try:
-                worker.pipe.send(task)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # the worker has died; receiving from it says so and deals with its tasks
+                result = results.get(timeout=tick_s)
+            except Empty:
+                yield None
+                continue
+            if isinstance(result, BaseException):
+                raise result
+            if isinstance(result, _Ended):
+                running -= 1
+            else:
+                yield result
 
-    def _receive(self, worker: _Worker, again: deque[Task]) -> Iterator[ItemResult]:
+    def _start_process(self) -> WorkerProcess:
         try:
-            while worker.pipe.poll():
-                message = worker.pipe.recv()
-                if isinstance(message, ItemResult):
-                    worker.finished.add((message.asset, message.item))
-                    yield message
-                else:
-                    self._note(worker, message)
-        except (EOFError, ConnectionResetError):
-            yield from self._bury(worker, again)
+            return WorkerProcess(self._setup, self._limits, self._threads)
+        except OSError as error:
+            raise WorkerError(f"A worker process cannot be started: {error}") from error
 
-    def _note(self, worker: _Worker, message: tuple[Any, ...]) -> None:
-        match message:
-            case ("ready",):
-                worker.ready = True
-                self._failed_starts = 0
-            case ("broken", reason):
-                raise WorkerError(f"A worker could not load the assets:\n{reason}")
-            case ("start", asset):
-                worker.asset, worker.since = asset, time.monotonic()
-            case ("finished",):
-                worker.tasks.popleft()
-                worker.finished.clear()
-                worker.asset = None
 
-    def _enforce(self, worker: _Worker) -> None:
-        """Kill a worker that uses more time or memory than its asset may."""
-        if worker.asset is None or worker.stopped_for or worker not in self._workers:
-            return
-        seconds = self._limits.time_s[worker.asset]
-        memory = self._limits.memory_bytes[worker.asset]
-        members = len(worker.tasks[0].items) if worker.tasks else 1
-        if time.monotonic() - worker.since > seconds * members:
-            worker.stopped_for = f"took longer than {seconds:g} s (AUDIO_ASSETS_TIME_LIMIT_S)"
-        elif worker.memory_bytes() > memory:
-            worker.stopped_for = (
-                f"used more than {memory / 2**30:.3g} GiB of memory (AUDIO_ASSETS_MEMORY_LIMIT_GIB)"
-            )
-        if worker.stopped_for:
-            worker.process.kill()
+class _Ended:
+    """Takes a lane's place in the queue of results when it has nothing more to give."""
 
-    def _bury(self, worker: _Worker, again: deque[Task]) -> Iterator[ItemResult]:
-        """Account for a dead worker: blame what it was computing, hand on the rest."""
-        self._workers.remove(worker)
-        code = worker.process.wait()
-        worker.pipe.close()
-        detail = _tail(worker.log)
-        if not worker.ready:
-            self._failed_starts += 1
-            if self._failed_starts >= FAILED_STARTS:
-                raise WorkerError(f"Workers end before they are ready ({_cause(code)}): {detail}")
-        if worker.asset is None or not worker.tasks:
-            again.extendleft(reversed(worker.tasks))
-            return
-        task = worker.tasks.popleft()
-        again.extendleft(reversed(worker.tasks))
-        left = [
-            item.without(asset for asset, key in worker.finished if key == item.item.key)
-            for item in task.items
-        ]
-        left = [item for item in left if item.fingerprints]
-        if len(left) > 1:  # a batch: compute its items one by one, so that only the culprit dies
-            again.extend(Task((item,), task.deaths) for item in left)
-            return
-        reason = f"the worker {worker.stopped_for or f'died: {_cause(code)}'}"
-        for item in left:
-            killed = worker.asset if task.deaths + 1 < DEATHS_PER_TASK else None
-            for asset in item.fingerprints:
-                if killed in (None, asset):
-                    yield ItemResult(
-                        asset, item.item.key, Outcome.FAILED, [], reason, detail, died=True
-                    )
-            rest = item.without(item.fingerprints if killed is None else [killed])
-            if rest.fingerprints:
-                again.append(replace(task, items=(rest,), deaths=task.deaths + 1))
 
-    def _start(self) -> _Worker:
-        ours, theirs = Pipe()
-        log = tempfile.TemporaryFile()
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            "OMP_NUM_THREADS": str(self._threads),
-            "OPENBLAS_NUM_THREADS": str(self._threads),
-            "MKL_NUM_THREADS": str(self._threads),
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "audio_assets.engine.worker", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment,
-        )
-        theirs.close()
+class _Shared:
+    """An iterator that several threads may take from."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._tasks = iter(tasks)
+        self._lock = Lock()
+
+    def __iter__(self) -> Iterator[Task]:
+        return self
+
+    def __next__(self) -> Task:
+        with self._lock:
+            return next(self._tasks)
+
+
+class _Lane(Thread):
+    """Takes tasks and has them computed by a worker process, and by its successors when it dies."""
+
+    def __init__(
+        self,
+        start_process: Callable[[], WorkerProcess],
+        source: Iterator[Task],
+        results: Queue[ItemResult | BaseException | _Ended],
+    ) -> None:
+        super().__init__(daemon=True)
+        self._start_process = start_process
+        self._source = source
+        self._results = results
+        self._process: WorkerProcess | None = None
+        self._lock = Lock()
+        self._stopped = False
+
+    def run(self) -> None:
         try:
-            ours.send(self._setup)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it has died already; receiving says so
-        return _Worker(process, ours, log)
+            for task in self._source:
+                for result in self._compute(task):
+                    self._put(result)
+                if self._stopped:
+                    return
+        except BaseException as error:
+            self._put(error)
+        finally:
+            self._drop_process()
+            self._put(_Ended())
+
+    def stop(self) -> None:
+        """End the process at once; the thread then ends too."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._process.kill()
+
+    def _put(self, result: ItemResult | BaseException | _Ended) -> None:
+        while not self._stopped:
+            with suppress(Full):
+                self._results.put(result, timeout=0.1)
+                return
+
+    def _compute(self, task: Task) -> Iterator[ItemResult]:
+        waiting = deque([task])
+        idle_deaths = 0
+        while waiting and not self._stopped:
+            current = waiting.popleft()
+            finished: list[ItemResult] = []
+            try:
+                for result in self._ready_process().compute(current):
+                    finished.append(result)
+                    yield result
+            except WorkerDied as death:
+                self._drop_process()
+                results, tasks = after_death(current, finished, death)
+                idle_deaths += death.asset is None
+                if idle_deaths == FAILED_STARTS and not self._stopped:
+                    raise WorkerError(
+                        f"Workers end before they compute anything: {death.reason}. {death.detail}"
+                    ) from death
+                waiting.extendleft(reversed(tasks))
+                yield from results
+
+    def _ready_process(self) -> WorkerProcess:
+        if self._process is None:
+            with self._lock:
+                self._process = self._start_process()
+                if self._stopped:
+                    self._process.kill()
+            self._process.await_ready()
+        return self._process
+
+    def _drop_process(self) -> None:
+        with self._lock:
+            if self._process is not None:
+                self._process.close()
+            self._process = None
 
 
-def _cause(code: int) -> str:
-    """An exit code in words, e.g. ``killed by SIGSEGV``."""
-    if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return f"it ended with exit code {code}"
+def after_death(
+    task: Task, finished: Sequence[ItemResult], death: WorkerDied
+) -> tuple[list[ItemResult], list[Task]]:
+    """What a worker's death makes of its task: the results that it costs, and what is still to be done.
+
+    A batch is computed again one by one, so that only the culprit pays. An item that has cost
+    `DEATHS_PER_TASK` workers costs no more: what is left of it fails.
+    """
+    items = [item.after(finished) for item in task.items]
+    left = tuple(item for item in items if item.fingerprints)
+    if not left or death.asset is None:
+        return [], [replace(task, items=left)] if left else []
+    if len(left) > 1:
+        return [], [Task((item,), task.deaths) for item in left]
+    item, deaths = left[0], task.deaths + 1
+    lost = [name for name in item.fingerprints if name == death.asset or deaths == DEATHS_PER_TASK]
+    results = [_lost(item, name, death, deaths) for name in lost]
+    rest = item.after(results)
+    return results, [Task((rest,), deaths)] if rest.fingerprints else []
 
 
-def _tail(log: IO[bytes]) -> str:
-    with log:
-        log.seek(0, os.SEEK_END)
-        log.seek(max(0, log.tell() - DETAIL_BYTES))
-        return log.read().decode(errors="replace").strip()
+def _lost(item: ItemTask, asset: str, death: WorkerDied, deaths: int) -> ItemResult:
+    reason = death.reason
+    if asset != death.asset:
+        reason = f"not computed, since {deaths} workers died of this item: {reason}"
+    return ItemResult(asset, item.item.key, Outcome.FAILED, [], reason, death.detail, died=True)

@@ -103,7 +103,7 @@ class Lake(DuckDBResource):
         """The number of the newest snapshot; ``AT (VERSION => number)`` behind a table reads it."""
         return int(self.rows("SELECT id FROM lake.current_snapshot()")[0][0])
 
-    def write(self, change: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+    def write(self, change: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
         """Run `change` in one transaction, alone among all writers.
 
         `change` may run more than once, each time in a fresh transaction.
@@ -120,7 +120,7 @@ class Lake(DuckDBResource):
     def _attempt(
         self,
         connection: duckdb.DuckDBPyConnection,
-        change: Callable[[duckdb.DuckDBPyConnection], None],
+        change: Callable[[duckdb.DuckDBPyConnection], object],
         *,
         is_last: bool,
     ) -> bool:
@@ -132,15 +132,20 @@ class Lake(DuckDBResource):
             return True
         except BaseException as error:
             _rollback(connection)
-            if _is_passing(error) and is_last:
+            if _is_passing(error) and not is_last:
+                return False
+            if _is_passing(error):
                 raise LakeError(
                     f"The catalog {self._catalog_name} stayed locked by another program for "
                     f"{self.busy_wait_s:g} s ({_first_line(error)}). Close what holds it open for writing "
                     "and run again; nothing was half written."
                 ) from error
-            if not _is_passing(error):
-                raise
-            return False
+            if _is_storage(error):
+                raise LakeError(
+                    f"The lake with catalog {self._catalog_name} and data {self.data} cannot be written: "
+                    f"{_first_line(error)}. Nothing was half written; run again when it can."
+                ) from error
+            raise
 
     def close(self) -> None:
         """Close this process's connection."""
@@ -290,6 +295,11 @@ def _is_passing(error: BaseException) -> bool:
     return isinstance(error, duckdb.Error) and (
         "database is locked" in text or "conflict" in text or "busy" in text
     )
+
+
+def _is_storage(error: BaseException) -> bool:
+    full = isinstance(error, duckdb.Error) and ("disk I/O" in str(error) or "disk is full" in str(error))
+    return full or isinstance(error, duckdb.IOException)
 
 
 def _first_line(error: BaseException) -> str:

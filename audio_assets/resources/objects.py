@@ -76,7 +76,7 @@ class Objects:
             return
         except Exception as error:
             raise ObjectError(
-                f"Object {key} ({len(data)} bytes) could not be written to {self.root}: {error}"
+                f"Object {key} ({len(data)} bytes) could not be written to {self.root}: {_first_line(error)}"
             ) from error
 
     def get(self, key: str) -> bytes:
@@ -90,7 +90,9 @@ class Objects:
         try:
             return bytes(obstore.get(self.store, key).bytes())
         except Exception as error:
-            raise ObjectError(f"Object {key} cannot be read from {self.root}: {error}") from error
+            raise ObjectError(
+                f"Object {key} cannot be read from {self.root}: {_first_line(error)}"
+            ) from error
 
     def local_file(self, key: str, cache: Path) -> Path:
         """An object as a file: itself in a local folder, else a copy in `cache`.
@@ -124,3 +126,8 @@ class Objects:
         import obstore
 
         obstore.delete(self.store, keys)
+
+
+def _first_line(error: Exception) -> str:
+    """What happened, without the debugging output that obstore adds."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

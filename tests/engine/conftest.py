@@ -15,7 +15,7 @@ from audio_assets.engine.dagster_assets import build_bundle_asset
 from audio_assets.engine.graph import AssetGraph
 from audio_assets.engine.ledger import arrow_table
 from audio_assets.engine.outcomes import ItemResult
-from audio_assets.engine.plan import RunOptions
+from audio_assets.engine.plan import DEFAULT, RunOptions
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run import BundleRun, Summary
 from audio_assets.resources.lake import Lake
@@ -29,7 +29,7 @@ CATALOG = (
     Column("path", TEXT, doc="Path"),
     Column("duration_s", FLOAT, doc="Length"),
 )
-ALL = (toys.lengths, toys.words, toys.ratios, toys.copies)
+ALL = (toys.lengths, toys.words, toys.ratios, toys.remarks, toys.copies)
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Bench:
     def run(
         self,
         names: Iterable[str],
-        options: RunOptions = RunOptions(),
+        options: RunOptions = DEFAULT,
         on_chunk: Callable[[list[ItemResult]], None] = lambda _: None,
         items: list[str] | None = None,
     ) -> dict[str, Summary]:
@@ -70,7 +70,7 @@ class Bench:
             selected = wanted & {asset.name for asset in bundle.assets}
             if selected:
                 found = self.platform.items(bundle.item, items)
-                run = BundleRun(self.platform, bundle, selected, found, options, "test-run")
+                run = BundleRun(self.platform, bundle, selected, found, options, run_id="test-run")
                 for chunk in run:
                     on_chunk(chunk)
                 summaries |= run.summaries

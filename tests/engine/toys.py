@@ -7,10 +7,24 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
-from audio_assets.engine import FLOAT, INTEGER, OBJECT, TEXT, Blob, Column, Item, ItemKind, NotApplicable, Table, item_asset
+from audio_assets.engine import (
+    BOOLEAN,
+    FLOAT,
+    INTEGER,
+    OBJECT,
+    TEXT,
+    Blob,
+    Column,
+    Item,
+    ItemKind,
+    NotApplicable,
+    Table,
+    item_asset,
+)
 from tests.engine import toy_library
 
 
@@ -49,6 +63,21 @@ def lengths(note: str) -> dict[str, int]:
             return {"characters": 10**6}
         case ["silent", *_]:
             raise NotApplicable("nothing to measure")
+        case ["leave", *_]:
+            raise SystemExit(3)
+        case ["fork", *_]:
+            if os.fork() == 0:
+                time.sleep(60)
+            os.kill(os.getpid(), signal.SIGKILL)
+        case ["child", *_]:
+            subprocess.Popen(["sleep", "60"], close_fds=False)
+            os.kill(os.getpid(), signal.SIGKILL)
+        case ["log", path, index]:
+            with Path(path).open("a") as log:
+                log.write(f"{index} ")
+            time.sleep(0.02)
+        case ["talk", *_]:
+            print("the note says talk", flush=True)
     return {"characters": toy_library.length(note)}
 
 
@@ -75,6 +104,14 @@ def ratios(
     return {"characters_per_word": scale * lengths["characters"] / max(1, len(words))}
 
 
+REMARKS = Table("remarks", NOTE, [Column("measured", BOOLEAN, doc="Whether it has a length")])
+
+
+@item_asset(table=REMARKS, group="more_toys", code_version="1")
+def remarks(note: str, lengths: dict[str, int] | None = None) -> dict[str, bool]:
+    return {"measured": lengths is not None}
+
+
 COPIES = Table("copies", NOTE, [Column("copy", OBJECT, doc="The note's text")])
 
 
@@ -85,3 +122,21 @@ def copies(notes: list[str]) -> list[dict[str, Blob]]:
     if len(notes) > 2:
         raise MemoryError("more than two at once")
     return [{"copy": Blob(note.encode(), "txt")} for note in notes]
+
+
+BOMBS = Table("bombs", NOTE, [Column("survived", BOOLEAN, doc="Always true")])
+
+
+@item_asset(table=BOMBS, group="more_toys", code_version="1", bundle="bombs")
+def bombs(note: str) -> dict[str, bool]:
+    if "bomb" in note:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"survived": True}
+
+
+SENTENCES = Table("sentences", NOTE, [Column("sentence", TEXT, doc="All words, in order")])
+
+
+@item_asset(table=SENTENCES, group="more_toys", code_version="1", bundle="sentences")
+def sentences(note: str, words: list[dict[str, object]]) -> dict[str, str]:
+    return {"sentence": " ".join(str(row["word"]) for row in words)}

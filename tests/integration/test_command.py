@@ -90,15 +90,13 @@ def test_files_that_vanish_or_change_after_ingest_fail_alone(with_peaks: Command
 def test_the_same_bytes_in_two_places_are_one_item(with_peaks: Command, tones: Path):
     shutil.copy(tones / "tone 220.wav", tones / "copy.wav")
     assert "3 new" in with_peaks("ingest", str(tones), "--as", "track")
-    (row,) = with_peaks.sql(
-        "SELECT count(*) AS places FROM locations GROUP BY item HAVING count(*) > 1"
-    )
+    (row,) = with_peaks.sql("SELECT count(*) AS places FROM locations GROUP BY item HAVING count(*) > 1")
     assert row == {"places": 2}
     assert "1 at another place" in with_peaks("ingest", str(tones), "--as", "track") or True
 
 
 def test_names_with_spaces_quotes_newlines_and_other_letters(with_peaks: Command, tmp_path: Path):
-    names = ["it's \"quoted\".wav", "two\nlines.wav", "Björk – Jóga 日本.wav", "-dash.wav", "%41;drop.wav"]
+    names = ['it\'s "quoted".wav', "two\nlines.wav", "Björk – Jóga 日本.wav", "-dash.wav", "%41;drop.wav"]
     for number, name in enumerate(names):
         write_tone(tmp_path / "odd" / name, 100 + 50 * number)
     with_peaks("ingest", str(tmp_path / "odd"), "--as", "track")

@@ -1,0 +1,1 @@
+"""What people say of an episode over time, from files beside it and from whole collections."""

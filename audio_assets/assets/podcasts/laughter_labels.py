@@ -1,0 +1,80 @@
+"""`laughter_labels`: what is to be predicted from each dialogue frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from audio_assets.assets.catalog import EPISODE
+from audio_assets.audio.signal import Signal
+from audio_assets.dialogue.turns import Spans, floor, held_s, turns_of
+from audio_assets.engine import INTEGER, TEXT, Column, Table, item_asset
+from models.laughter.labels import FRAME_RATE_HZ, frame_labels
+
+LAUGHTER_LABELS = Table(
+    "laughter_labels",
+    EPISODE,
+    [
+        Column("user_speaker", TEXT, nullable=False, doc="The speaker whose laughs are positive"),
+        Column("kind", TEXT, nullable=False, doc="detection, shifted or onset; see `models.laughter.labels`"),
+        Column("lookahead_frames", INTEGER, low=0, nullable=False, doc="How far ahead the label looks"),
+        Column("frame_count", INTEGER, low=0, nullable=False, doc="Number of frames"),
+        Column("positives", INTEGER, low=0, nullable=False, doc="Number of frames with label 1"),
+        Column("labels", INTEGER, low=0, high=1, length="any", nullable=False, doc="Label of each frame"),
+    ],
+    doc="Laughter labels of the frames in `dialogue_frames`, a row for each user and kind of label.",
+    rows="many",
+)
+
+_KINDS = ("detection", "shifted", "onset")
+
+
+@item_asset(table=LAUGHTER_LABELS, group="podcasts", bundle="laughter_labels", code_version="1")
+def laughter_labels(
+    episode: Signal,
+    annotations: list[dict[str, Any]],
+    speaker_turns: list[dict[str, Any]],
+    dialogue_frames: list[dict[str, Any]],
+    *,
+    lookahead_frames: int = 12,
+    laughter: Sequence[str] = ("laughter", "laugh", "laughing"),
+) -> list[dict[str, Any]]:
+    """Labels of each user's frames.
+
+    A laugh is the user's if no other main speaker has the floor for more of it: the same rule that
+    gives its sound to the user's stream.
+
+    Args:
+        episode, annotations, speaker_turns, dialogue_frames: the episode and its upstream rows.
+        lookahead_frames: of the kinds ``shifted`` and ``onset``.
+        laughter: annotations with these labels are laughs, in lower or upper case.
+    """
+    users = {row["user_speaker"]: row["frame_count"] for row in dialogue_frames}
+    floors = floor(turns_of(speaker_turns), list(users))
+    wanted = {label.casefold() for label in laughter}
+    laughs = [(a["start_s"], a["end_s"]) for a in annotations if a["label"].casefold() in wanted]
+    rows = []
+    for user, frame_count in users.items():
+        own = [laugh for laugh in laughs if user in _owners(laugh, floors)]
+        for kind in _KINDS:
+            lookahead = 0 if kind == "detection" else lookahead_frames
+            labels = frame_labels(own, frame_count, kind=kind, lookahead_frames=lookahead)
+            rows.append(
+                {
+                    "user_speaker": user,
+                    "kind": kind,
+                    "lookahead_frames": lookahead,
+                    "frame_count": frame_count,
+                    "positives": int(labels.sum()),
+                    "labels": labels.astype(int).tolist(),
+                }
+            )
+    return rows
+
+
+def _owners(laugh: tuple[float, float], floors: dict[str, Spans]) -> list[str]:
+    """Who has the floor longest during a laugh; all of them if several have it equally long."""
+    start_s, end_s = laugh[0], max(laugh[1], laugh[0] + 1 / FRAME_RATE_HZ)
+    held = {user: held_s(spans, start_s, end_s) for user, spans in floors.items()}
+    longest = max(held.values(), default=0.0)
+    return [user for user, seconds in held.items() if seconds > longest - 1e-9]

@@ -1,0 +1,1 @@
+"""Who speaks when in an episode, and the audio of each speaker."""

@@ -1,0 +1,313 @@
+"""Running a training: choose its items, keep its checkpoint, tell where everything came from.
+
+A checkpoint is a folder of objects ``<asset>/<checkpoint>/``: ``model.safetensors``, ``config.json``,
+``README.md`` (the model card) and figures. The tables `checkpoints` and `training_items` lead from it to the lake
+snapshot, the items, their split, and their licences.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+from pydantic import BaseModel
+
+from audio_assets.engine.ledger import arrow_table, read_entries
+from audio_assets.engine.platform import Platform
+from audio_assets.engine.tables import INTEGER, TEXT, TIMESTAMP, Column, Item
+from audio_assets.engine.training_asset import SPLITS, Trained, Training, TrainingAsset, TrainingError
+from audio_assets.resources.objects import Objects
+from audio_assets.resources.tracking import Tracker, training_root
+
+CHECKPOINT_COLUMNS = (
+    Column("checkpoint", TEXT, doc="Fingerprint of code version, configuration, seed and data"),
+    Column("asset", TEXT, doc="The training asset"),
+    Column("snapshot", INTEGER, doc="Lake snapshot that was read"),
+    Column("code_version", TEXT, doc="The version the asset declares"),
+    Column("code_hash", TEXT, doc="Hash of the training's code and of the libraries it used"),
+    Column("libraries_json", TEXT, doc="Versions of those libraries"),
+    Column("config_json", TEXT, doc="Configuration"),
+    Column("seed", INTEGER, doc="Seed of all random numbers"),
+    Column("device", TEXT, doc="Device it was trained on"),
+    Column("dtype", TEXT, doc="Number type of the computation"),
+    Column("metrics_json", TEXT, doc="Final metrics"),
+    Column("licences", TEXT, doc="Licences of the models and data upstream"),
+    Column("folder", TEXT, doc="Beginning of the keys of its objects"),
+    Column("mlflow_run_id", TEXT, doc="MLflow run; empty if the server has not been reached yet"),
+    Column("run_id", TEXT, doc="Dagster run"),
+    Column("created_at", TIMESTAMP, doc="When it was written"),
+)
+
+TRAINING_ITEM_COLUMNS = (
+    Column("checkpoint", TEXT, doc="See `checkpoints`"),
+    Column("item", TEXT, doc="Key of the item"),
+    Column("split", TEXT, doc="train, validation or test"),
+    Column("content_hash", TEXT, doc="Hash of the item's bytes"),
+    Column("upstream_json", TEXT, doc="Fingerprints of the values that were read, by asset"),
+)
+
+CHECKPOINT_FILES = ("model.safetensors", "config.json")
+MODEL_CARD = "README.md"
+TRAINING_TABLES = {"checkpoints": CHECKPOINT_COLUMNS, "training_items": TRAINING_ITEM_COLUMNS}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A stored checkpoint."""
+
+    checkpoint: str
+    folder: str
+    metrics: Mapping[str, float]
+
+    def local(self, objects: Objects, cache: Path) -> Path:
+        """The checkpoint's folder on this machine, for loading."""
+        files = [objects.local_file(f"{self.folder}/{name}", cache) for name in CHECKPOINT_FILES]
+        return files[0].parent
+
+
+def latest_checkpoint(platform: Platform, asset: str) -> Checkpoint | None:
+    """The newest checkpoint of a training asset."""
+    rows = platform.lake.rows(
+        "SELECT checkpoint, folder, metrics_json FROM checkpoints "
+        "WHERE asset = ? ORDER BY created_at DESC LIMIT 1",
+        [asset],
+    )
+    if not rows:
+        return None
+    checkpoint, folder, metrics = rows[0]
+    return Checkpoint(checkpoint, folder, json.loads(metrics))
+
+
+def run_training(
+    platform: Platform,
+    asset: TrainingAsset,
+    config: BaseModel,
+    *,
+    seed: int,
+    device: str,
+    dtype: str,
+    run_id: str,
+    log: Callable[[str], None],
+) -> tuple[Checkpoint, bool]:
+    """Train, unless a checkpoint made from the same is there; the checkpoint, and whether it is new.
+
+    A training that was killed resumes from the state it kept in its folder. A training that raises is
+    marked FAILED in MLflow, and its folder is kept.
+
+    Raises:
+        TrainingError: no item has all upstream values, or the result is incomplete.
+    """
+    snapshot = int(platform.lake.rows("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')")[0][0])
+    items, upstream = _ready_items(platform, asset)
+    name = asset.fingerprint(config, seed, upstream)
+    done = latest_checkpoint(platform, asset.name)
+    if done is not None and done.checkpoint == name:
+        return done, False
+    folder = training_root(platform.settings) / asset.name / name
+    snapshot = _kept_snapshot(folder, snapshot)
+    tracker = Tracker(platform.settings.mlflow_uri, folder)
+    training = Training(
+        asset.name, name, snapshot, items, asset.upstream, seed, device, dtype, folder, tracker,
+        platform.lake, platform.objects, log,
+    )  # fmt: skip
+    tags = {"checkpoint": name, "lake_snapshot": str(snapshot), "dagster_run_id": run_id}
+    tracker.start(asset.name, f"{asset.name}-{name}", tags)
+    tracker.params({**config.model_dump(mode="json"), "seed": seed, "device": device, "dtype": dtype})
+    profile = {"items": len(items), "snapshot": snapshot, "upstream": list(asset.upstream)}
+    tracker.dataset(asset.item.plural, name, platform.settings.lake_catalog.partition(":")[0], profile)
+    try:
+        trained = asset.fn(training, config)
+        _check(asset, trained, items)
+        checkpoint = _keep(platform, asset, config, training, trained, upstream, run_id)
+    except BaseException:
+        tracker.end("FAILED")
+        raise
+    tracker.end("FINISHED")
+    _note_mlflow_run(platform, name, tracker)
+    return checkpoint, True
+
+
+def _ready_items(
+    platform: Platform, asset: TrainingAsset
+) -> tuple[dict[str, Item], dict[str, dict[str, str]]]:
+    """Items with a value for every upstream asset, and the fingerprints of those values."""
+    entries = read_entries(platform.lake, asset.upstream)
+    items = platform.items(asset.item)
+    upstream = {
+        key: {name: entries[name][key].fingerprint for name in asset.upstream}
+        for key in items
+        if all(key in entries[name] and entries[name][key].outcome == "ok" for name in asset.upstream)
+    }
+    if not upstream:
+        raise TrainingError(
+            f"{asset.name} has nothing to learn from: no {asset.item.name} has a value for all of "
+            f"{', '.join(asset.upstream)}. `audio-assets status` shows what is missing."
+        )
+    return {key: items[key] for key in upstream}, upstream
+
+
+def _kept_snapshot(folder: Path, snapshot: int) -> int:
+    """The snapshot of a training that is resumed, else `snapshot`, kept for the next time."""
+    file = folder / "snapshot.json"
+    if file.exists():
+        return int(json.loads(file.read_text()))
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(snapshot))
+    return snapshot
+
+
+def _check(asset: TrainingAsset, trained: Trained, items: Mapping[str, Item]) -> None:
+    missing = [name for name in CHECKPOINT_FILES if not (trained.folder / name).is_file()]
+    if missing:
+        raise TrainingError(f"{asset.name} left no {', '.join(missing)} in {trained.folder}")
+    unknown = sorted(set(trained.split) - set(items))
+    wrong = sorted(set(trained.split.values()) - set(SPLITS))
+    if unknown or wrong or not trained.split:
+        raise TrainingError(
+            f"{asset.name} returned a split of {len(trained.split)} items"
+            + (f" with unknown items {', '.join(unknown[:3])}" if unknown else "")
+            + (f" with parts {', '.join(wrong)}; wanted {', '.join(SPLITS)}" if wrong else "")
+        )
+    for table in asset.evaluation:
+        table.check_rows(trained.evaluation.get(table.name, ()))
+
+
+def _keep(
+    platform: Platform,
+    asset: TrainingAsset,
+    config: BaseModel,
+    training: Training,
+    trained: Trained,
+    upstream: Mapping[str, Mapping[str, str]],
+    run_id: str,
+) -> Checkpoint:
+    """Store the checkpoint's objects, then its rows in one transaction."""
+    name = training.checkpoint
+    licences = _licences(platform, asset)
+    prefix = f"{asset.name}/{name}"
+    card = model_card(asset, config, training, trained, licences)
+    (trained.folder / MODEL_CARD).write_text(card, encoding="utf-8")
+    for file in (*CHECKPOINT_FILES, MODEL_CARD):
+        platform.objects.put(f"{prefix}/{file}", (trained.folder / file).read_bytes())
+    for figure in trained.figures:
+        training.tracker.file(figure, "figures")
+        platform.objects.put(f"{prefix}/{figure.name}", figure.read_bytes())
+    training.tracker.metrics(dict(trained.metrics), 0)
+    training.tracker.model(asset.name, trained.folder, {"checkpoint": name, "licences": licences})
+    row = {
+        "checkpoint": name,
+        "asset": asset.name,
+        "snapshot": training.snapshot,
+        "code_version": asset.code_version,
+        "code_hash": asset.code.digest,
+        "libraries_json": asset.code.libraries_json,
+        "config_json": config.model_dump_json(),
+        "seed": training.seed,
+        "device": training.device,
+        "dtype": training.dtype,
+        "metrics_json": json.dumps(dict(trained.metrics)),
+        "licences": licences,
+        "folder": prefix,
+        "mlflow_run_id": training.tracker.run_id or "",
+        "run_id": run_id,
+        "created_at": datetime.now(UTC),
+    }
+    members = [
+        {
+            "checkpoint": name,
+            "item": item,
+            "split": part,
+            "content_hash": training.items[item].content_hash,
+            "upstream_json": json.dumps(upstream[item], sort_keys=True),
+        }
+        for item, part in trained.split.items()
+    ]
+    tables = {
+        "checkpoints": arrow_table(CHECKPOINT_COLUMNS, [row]),
+        "training_items": arrow_table(TRAINING_ITEM_COLUMNS, members),
+    }
+    for table in asset.evaluation:
+        rows = table.check_rows(trained.evaluation.get(table.name, ()))
+        tables[table.name] = arrow_table(table.all_columns, [{"checkpoint": name, **r} for r in rows])
+
+    def change(connection: duckdb.DuckDBPyConnection) -> None:
+        for table, rows in tables.items():
+            connection.execute(f'DELETE FROM "{table}" WHERE checkpoint = ?', [name])
+            connection.register("new_rows", rows)
+            connection.execute(f'INSERT INTO "{table}" BY NAME SELECT * FROM new_rows')
+            connection.unregister("new_rows")
+
+    platform.lake.write(change)
+    return Checkpoint(name, prefix, dict(trained.metrics))
+
+
+def _licences(platform: Platform, asset: TrainingAsset) -> str:
+    """Licences of the backends behind all assets upstream, however far."""
+    waiting, seen = list(asset.upstream), set()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += platform.graph.by_name[name].upstream
+    found = {platform.recipes[name].licence for name in seen} - {None}
+    return ", ".join(sorted(part for text in found if text for part in text.split("+")))
+
+
+def _note_mlflow_run(platform: Platform, name: str, tracker: Tracker) -> None:
+    if tracker.run_id:
+        query = "UPDATE checkpoints SET mlflow_run_id = ? WHERE checkpoint = ? AND mlflow_run_id <> ?"
+        values = [tracker.run_id, name, tracker.run_id]
+        stored = platform.lake.rows("SELECT mlflow_run_id FROM checkpoints WHERE checkpoint = ?", [name])
+        if stored != [(tracker.run_id,)]:
+            platform.lake.write(lambda connection: _execute(connection, query, values))
+
+
+def _execute(connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[object]) -> None:
+    connection.execute(query, list(values))
+
+
+def model_card(
+    asset: TrainingAsset, config: BaseModel, training: Training, trained: Trained, licences: str
+) -> str:
+    """The checkpoint's model card, Markdown with the metadata block that model hubs read."""
+    parts = {part: [k for k, p in trained.split.items() if p == part] for part in SPLITS}
+    metrics = "\n".join(f"| {name} | {value:.4g} |" for name, value in trained.metrics.items())
+    settings = "\n".join(f"| {k} | {v} |" for k, v in config.model_dump(mode="json").items())
+    members = "\n".join(f"- {part}: {len(keys)} {asset.item.plural}" for part, keys in parts.items())
+    return f"""---
+library_name: pytorch
+tags: [audio, {asset.name}]
+---
+# {asset.name} {training.checkpoint}
+
+{asset.description}
+
+{trained.summary}
+
+## Data
+
+Lake snapshot {training.snapshot}; upstream assets {", ".join(asset.upstream)}. Licences upstream:
+{licences or "none recorded"}.
+
+{members}
+
+`SELECT * FROM training_items WHERE checkpoint = '{training.checkpoint}'` lists them.
+
+## Metrics
+
+| metric | value |
+|---|---|
+{metrics}
+
+## Training
+
+Seed {training.seed}, {training.device}, {training.dtype}; code version {asset.code_version}.
+
+| setting | value |
+|---|---|
+{settings}
+"""

@@ -1,0 +1,178 @@
+"""`WorkerProcess`: one worker as its run sees it, which starts it, feeds it, and watches its limits.
+
+A task is sent only to a worker that waits for one, so that the two can never block each other with
+messages that neither reads.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Pipe
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from audio_assets.engine.outcomes import ItemResult
+from audio_assets.engine.tasks import Limits, Task, WorkerSetup
+
+POLL_S = 0.2
+START_LIMIT_S = 300.0
+END_LIMIT_S = 5.0
+DETAIL_BYTES = 2000
+
+
+class WorkerError(RuntimeError):
+    """Workers cannot be started at all; the message holds the reason they gave."""
+
+
+class WorkerDied(Exception):
+    """A worker process is gone: while it computed `asset`, or outside of all assets."""
+
+    def __init__(self, asset: str | None, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.asset = asset
+        self.reason = reason
+        self.detail = detail
+
+
+class WorkerProcess:
+    """A process with the assets of `setup` loaded; `await_ready` first, then any number of tasks."""
+
+    def __init__(self, setup: WorkerSetup, limits: Limits, threads: int) -> None:
+        self._limits = limits
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+        self._pipe, theirs = Pipe()
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-P", "-m", "audio_assets.engine.worker"),
+                *(str(theirs.fileno()), str(os.getpid())),
+            ],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env=_environment(threads),
+            start_new_session=True,  # Ctrl-C is for the run, and ending the worker ends what it started
+        )
+        theirs.close()
+        self._asset: str | None = None
+        self._limit_s = START_LIMIT_S
+        self._since = time.monotonic()
+        self._stopped_for: str | None = None
+        self._send(setup)
+
+    def await_ready(self) -> None:
+        """Wait until the assets are loaded.
+
+        Raises:
+            WorkerError: they cannot be.
+            WorkerDied: the process ended first.
+        """
+        message = next(self._messages())
+        if message[0] == "broken":
+            raise WorkerError(f"A worker could not load the assets: {message[1]}")
+
+    def compute(self, task: Task) -> Iterator[ItemResult]:
+        """Compute a task; results come as they are ready.
+
+        Raises:
+            WorkerDied: the process ended, or was ended since it went beyond a limit.
+        """
+        self._log.truncate(0)
+        self._log.seek(0)  # the worker's writing place too, since the two share the open file
+        self._send(task)
+        for message in self._messages():
+            match message:
+                case ItemResult():
+                    yield message
+                case ("start", asset):
+                    self._asset, self._since = asset, time.monotonic()
+                    members = sum(asset in item.fingerprints for item in task.items)
+                    self._limit_s = self._limits.time_s[asset] * members
+                case ("finished",):
+                    self._asset = None
+                    return
+
+    def kill(self) -> None:
+        """End the process and all that it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End the process and free what it held here."""
+        self.kill()
+        self._process.wait()
+        self._pipe.close()
+        self._log.close()
+
+    def _send(self, message: Any) -> None:
+        with suppress(OSError):  # the worker has died; receiving from it says so
+            self._pipe.send(message)
+
+    def _messages(self) -> Iterator[Any]:
+        checked = time.monotonic()
+        while True:
+            try:
+                if self._pipe.poll(POLL_S):
+                    yield self._pipe.recv()
+            except (EOFError, OSError):  # OSError: it died in the middle of a message
+                raise self._death() from None
+            if time.monotonic() - checked > POLL_S:
+                self._enforce()
+                checked = time.monotonic()
+
+    def _enforce(self) -> None:
+        """Kill the process if it uses more time or memory than it may."""
+        if self._stopped_for is None and time.monotonic() - self._since > self._limit_s:
+            self._stopped_for = f"took longer than {self._limit_s:g} s"
+            if self._asset:
+                self._stopped_for += " (AUDIO_ASSETS_TIME_LIMIT_S, or time_limit_s of the asset)"
+        if self._stopped_for is None and self._asset is not None:
+            allowed = self._limits.memory_bytes[self._asset]
+            if self._memory_bytes() > allowed:
+                self._stopped_for = (
+                    f"used more than {allowed / 2**30:.3g} GiB of memory (AUDIO_ASSETS_MEMORY_LIMIT_GIB, or "
+                    "memory_limit_gib of the asset)"
+                )
+        if self._stopped_for is not None:
+            self.kill()
+
+    def _memory_bytes(self) -> int:
+        try:
+            return int(psutil.Process(self._process.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def _death(self) -> WorkerDied:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_LIMIT_S)
+        self.kill()
+        code = self._process.wait()
+        reason = f"the worker {self._stopped_for or f'died: {_cause(code)}'}"
+        return WorkerDied(self._asset, reason, self._tail())
+
+    def _tail(self) -> str:
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, self._log.tell() - DETAIL_BYTES))
+        return self._log.read().decode(errors="replace").replace("\0", "").strip()
+
+
+def _environment(threads: int) -> dict[str, str]:
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    return {**os.environ, "PYTHONPATH": path, **dict.fromkeys(names, str(threads))}
+
+
+def _cause(code: int) -> str:
+    """An exit code in words, e.g. ``killed by SIGSEGV``."""
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"it ended with exit code {code}"

@@ -1,0 +1,1 @@
+"""What more than one model needs: configurations, checkpoints, states of unfinished trainings."""

@@ -1,0 +1,143 @@
+-- One wide row per track: every numeric feature by its flat name, NULL where it is not measured (yet).
+-- Lists of twelve are spread to twelve columns, counted from 0 (pitch class C).
+CREATE OR REPLACE VIEW track_features AS
+SELECT
+    tracks.item,
+    tracks.artist,
+    tracks.title,
+    tracks.duration_s,
+
+    -- loudness
+    loudness.lufs,
+    loudness.lra,
+    CAST(NULL AS DOUBLE) AS lufs_bass,
+    CAST(NULL AS DOUBLE) AS lra_bass,
+    CAST(NULL AS DOUBLE) AS lufs_drums,
+    CAST(NULL AS DOUBLE) AS lra_drums,
+    CAST(NULL AS DOUBLE) AS lufs_other,
+    CAST(NULL AS DOUBLE) AS lra_other,
+    CAST(NULL AS DOUBLE) AS lufs_vocals,
+    CAST(NULL AS DOUBLE) AS lra_vocals,
+
+    -- tempo
+    tempo.bpm,
+    tempo.bpm_beat_this,
+    tempo.bpm_essentia,
+    tempo.bpm_is_defined,
+    tempo.beat_count,
+    tempo.beat_regularity_s,
+
+    -- onsets
+    onsets.onset_count,
+    onsets.onset_density_hz,
+    onsets.onset_strength_mean,
+    onsets.onset_strength_std,
+
+    -- rhythm
+    rhythm.syncopation,
+    rhythm.on_beat_ratio,
+    rhythm.rhythmic_complexity,
+    rhythm.rhythmic_evenness,
+    rhythm.ioi_mean_s,
+    rhythm.ioi_std_s,
+
+    -- position in the file, for crops only
+    CAST(NULL AS DOUBLE) AS position_in_file,
+
+    -- timbre
+    CAST(NULL AS DOUBLE) AS brightness,
+    CAST(NULL AS DOUBLE) AS roughness,
+    CAST(NULL AS DOUBLE) AS hardness,
+    CAST(NULL AS DOUBLE) AS depth,
+    CAST(NULL AS DOUBLE) AS booming,
+    CAST(NULL AS DOUBLE) AS reverberation,
+    CAST(NULL AS DOUBLE) AS sharpness,
+    CAST(NULL AS DOUBLE) AS warmth,
+
+    -- spectral shape
+    spectral.spectral_flatness,
+    spectral.spectral_flux,
+    spectral.spectral_skewness,
+    spectral.spectral_kurtosis,
+
+    -- saturation
+    saturation.saturation_ratio,
+    saturation.saturation_count,
+
+    -- band levels
+    band_rms.rms_energy_bass_db,
+    band_rms.rms_energy_body_db,
+    band_rms.rms_energy_mid_db,
+    band_rms.rms_energy_air_db,
+
+    -- tonal
+    tonal.chroma[1] AS chroma_0, tonal.chroma[2] AS chroma_1, tonal.chroma[3] AS chroma_2, tonal.chroma[4] AS chroma_3,
+    tonal.chroma[5] AS chroma_4, tonal.chroma[6] AS chroma_5, tonal.chroma[7] AS chroma_6, tonal.chroma[8] AS chroma_7,
+    tonal.chroma[9] AS chroma_8, tonal.chroma[10] AS chroma_9, tonal.chroma[11] AS chroma_10, tonal.chroma[12] AS chroma_11,
+    tonal.hpcp[1] AS hpcp_0, tonal.hpcp[2] AS hpcp_1, tonal.hpcp[3] AS hpcp_2, tonal.hpcp[4] AS hpcp_3,
+    tonal.hpcp[5] AS hpcp_4, tonal.hpcp[6] AS hpcp_5, tonal.hpcp[7] AS hpcp_6, tonal.hpcp[8] AS hpcp_7,
+    tonal.hpcp[9] AS hpcp_8, tonal.hpcp[10] AS hpcp_9, tonal.hpcp[11] AS hpcp_10, tonal.hpcp[12] AS hpcp_11,
+    tonal.tiv[1] AS tiv_0, tonal.tiv[2] AS tiv_1, tonal.tiv[3] AS tiv_2, tonal.tiv[4] AS tiv_3,
+    tonal.tiv[5] AS tiv_4, tonal.tiv[6] AS tiv_5, tonal.tiv[7] AS tiv_6, tonal.tiv[8] AS tiv_7,
+    tonal.tiv[9] AS tiv_8, tonal.tiv[10] AS tiv_9, tonal.tiv[11] AS tiv_10, tonal.tiv[12] AS tiv_11,
+    tonal.tonic,
+    tonal.tonic_strength,
+
+    -- harmony of stems
+    CAST(NULL AS DOUBLE) AS harmonic_movement_bass,
+    CAST(NULL AS DOUBLE) AS harmonic_variance_bass,
+    CAST(NULL AS DOUBLE) AS harmonic_movement_other,
+    CAST(NULL AS DOUBLE) AS harmonic_variance_other,
+
+    -- rhythm of stems
+    CAST(NULL AS DOUBLE) AS onset_density_average_bass,
+    CAST(NULL AS DOUBLE) AS onset_density_variance_bass,
+    CAST(NULL AS DOUBLE) AS syncopation_bass,
+    CAST(NULL AS DOUBLE) AS rhythmic_complexity_bass,
+    CAST(NULL AS DOUBLE) AS rhythmic_evenness_bass,
+    CAST(NULL AS DOUBLE) AS onset_density_average_drums,
+    CAST(NULL AS DOUBLE) AS onset_density_variance_drums,
+    CAST(NULL AS DOUBLE) AS syncopation_drums,
+    CAST(NULL AS DOUBLE) AS rhythmic_complexity_drums,
+    CAST(NULL AS DOUBLE) AS rhythmic_evenness_drums,
+    CAST(NULL AS DOUBLE) AS onset_density_average_other,
+    CAST(NULL AS DOUBLE) AS onset_density_variance_other,
+    CAST(NULL AS DOUBLE) AS syncopation_other,
+    CAST(NULL AS DOUBLE) AS rhythmic_complexity_other,
+    CAST(NULL AS DOUBLE) AS rhythmic_evenness_other,
+
+    -- high level
+    high_level.danceability,
+    high_level.atonality,
+
+    -- aesthetics
+    CAST(NULL AS DOUBLE) AS content_enjoyment,
+    CAST(NULL AS DOUBLE) AS content_usefulness,
+    CAST(NULL AS DOUBLE) AS production_complexity,
+    CAST(NULL AS DOUBLE) AS production_quality,
+
+    -- beyond the 108
+    tempo.tempo_confidence,
+    tonal.key,
+    tonal.scale,
+    tonal.key_strength,
+    tonal.tuning_hz,
+    loudness.true_peak_dbtp,
+    loudness.sample_peak_dbfs,
+    loudness.crest_factor_db,
+    loudness.dynamic_complexity,
+    loudness.stereo_width,
+    loudness.stereo_correlation,
+    spectral.spectral_centroid_hz,
+    spectral.spectral_bandwidth_hz,
+    spectral.spectral_rolloff_hz
+FROM tracks
+LEFT JOIN loudness USING (item)
+LEFT JOIN tempo USING (item)
+LEFT JOIN onsets USING (item)
+LEFT JOIN rhythm USING (item)
+LEFT JOIN spectral USING (item)
+LEFT JOIN saturation USING (item)
+LEFT JOIN band_rms USING (item)
+LEFT JOIN tonal USING (item)
+LEFT JOIN high_level USING (item);

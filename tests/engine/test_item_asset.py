@@ -1,0 +1,174 @@
+"""Declaring item assets, and putting them together: what is read from a signature, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from audio_assets.engine import FLOAT, Column, ItemKind, Role, Table, item_asset
+from audio_assets.engine.graph import AssetGraph, GraphError, find_item_assets
+from audio_assets.settings import Settings
+from tests.engine import toys
+from tests.engine.toys import NOTE, copies, lengths, ratios, remarks, words
+
+LEVELS = Table("levels", NOTE, [Column("level", FLOAT, doc="A level")])
+
+
+class Ruler:
+    name = "ruler"
+    revision = "3"
+    licence = "MIT"
+
+
+RULER = Role("ruler", {"embedded": f"{__name__}:Ruler", "published": f"{__name__}:Ruler"})
+
+
+def levels(note, lengths, words=None, *, ruler, scale=1.0, window=(1, 2)):
+    """Levels of a note."""
+    return {"level": scale}
+
+
+def test_a_signature_says_what_an_asset_needs():
+    asset = item_asset(table=LEVELS, group="toys", code_version="1", roles=[RULER])(levels)
+    assert asset.upstream == ("lengths", "words")
+    assert asset.optional_upstream == {"words"}
+    assert asset.parameters == {"scale": 1.0, "window": (1, 2)}
+    assert asset.bundle == "note_toys"
+    assert asset.description == "Levels of a note."
+    assert asset("a note", {}, ruler=None, scale=3) == {"level": 3}
+
+
+def test_the_recipe_holds_parameters_backend_and_licence():
+    asset = item_asset(table=LEVELS, group="toys", code_version="1", roles=[RULER])(levels)
+    recipe = asset.recipe({"scale": 2.0}, {"ruler": "embedded"})
+    assert recipe.parameters_json == '{"scale": 2.0, "window": [1, 2]}'
+    assert (recipe.backend, recipe.revision, recipe.licence) == ("ruler", "3", "MIT")
+
+
+@pytest.mark.parametrize("change", [{"name": "tape"}, {"revision": "4"}])
+def test_another_backend_or_revision_is_another_recipe_and_another_licence_is_not(change, monkeypatch):
+    asset = item_asset(table=LEVELS, group="toys", code_version="1", roles=[RULER])(levels)
+    before = asset.recipe({}, {"ruler": "embedded"}).identity
+    monkeypatch.setattr(Ruler, "licence", "GPL-3.0")
+    assert asset.recipe({}, {"ruler": "embedded"}).identity == before
+    for name, value in change.items():
+        monkeypatch.setattr(Ruler, name, value)
+    assert asset.recipe({}, {"ruler": "embedded"}).identity != before
+
+
+def test_the_code_of_the_chosen_backend_is_code_of_the_asset():
+    role = Role("ruler", {"embedded": f"{__name__}:Ruler", "published": "tests.engine.toy_library:length"})
+    asset = item_asset(table=LEVELS, group="toys", code_version="1", roles=[role])(levels)
+    assert asset.code({"ruler": "embedded"}).digest != asset.code({"ruler": "published"}).digest
+
+
+def other_name(note): ...
+def no_item(): ...
+def no_default(note, *, scale): ...
+def no_keyword(note): ...
+def no_json(note, *, scale=object()): ...  # noqa: B008
+
+
+def renamed(function):
+    function.__name__ = "levels"
+    return function
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "words_"),
+    [
+        (other_name, {}, "other_name fills table 'levels'; give both the same name"),
+        (renamed(no_item), {}, "takes no item; its first parameter must be the note"),
+        (renamed(no_default), {}, "parameter scale needs a default or a role"),
+        (renamed(no_keyword), {"roles": [RULER]}, "takes no keyword ruler"),
+        (renamed(no_keyword), {"reads": ["language"]}, "takes no keyword record"),
+        (renamed(no_json), {}, "must be JSON values"),
+    ],
+)
+def test_a_function_that_does_not_fit_is_refused_where_it_is_declared(function, options, words_):
+    with pytest.raises(ValueError, match=words_):
+        item_asset(table=LEVELS, group="toys", code_version="1", **options)(function)
+
+
+def test_a_function_that_workers_cannot_import_is_refused():
+    def levels(note): ...
+
+    with pytest.raises(ValueError, match="must stand at module level, so that workers can import it"):
+        item_asset(table=LEVELS, group="toys", code_version="1")(levels)
+
+
+def test_an_unknown_backend_is_answered_with_those_there_are():
+    with pytest.raises(KeyError, match="No backend 'magic' for ruler; there are embedded, published"):
+        RULER.backend("magic")
+
+
+def test_assets_come_in_order_upstream_first_and_bundles_too():
+    graph = AssetGraph.of([ratios, copies, words, lengths])
+    names = [asset.name for asset in graph.assets]
+    assert names.index("ratios") > max(names.index("lengths"), names.index("words"))
+    bundles = [bundle.name for bundle in graph.bundles]
+    assert set(bundles) == {"note_toys", "note_more_toys", "copies"}
+    assert bundles.index("note_more_toys") > bundles.index("note_toys")
+
+
+def test_item_assets_are_found_once_although_a_module_imports_anothers():
+    names = [asset.name for asset in find_item_assets(["tests.engine.toys", "tests.engine.test_item_asset"])]
+    assert names == ["lengths", "words", "ratios", "remarks", "copies"]
+
+
+EPISODE = ItemKind("episode", "episodes", toys.open_note)
+FAULTS = {
+    "two of one name": (
+        [lengths, replace(lengths, fn=words.fn)],
+        r"tests\.engine\.toys\.lengths and tests\.engine\.toys\.words are both named lengths; rename one",
+    ),
+    "an unknown upstream": (
+        [ratios, lengths],
+        r"tests\.engine\.toys\.ratios asks for 'words', which is no item asset\. There are lengths, ratios",
+    ),
+    "an upstream of another kind": (
+        [replace(lengths, table=replace(lengths.table, item=EPISODE)), words, ratios],
+        "ratios is computed per note, its upstream lengths per episode",
+    ),
+    "a circle": ([replace(lengths, upstream=("ratios",)), words, ratios], "depend on each other: .*lengths"),
+    "a circle of bundles": (
+        [lengths, words, ratios, replace(remarks, bundle="note_toys", upstream=("ratios",))],
+        "Bundles depend on each other",
+    ),
+    "a bundle of two kinds": (
+        [lengths, replace(words, table=replace(words.table, item=EPISODE))],
+        r"Bundle note_toys mixes item kinds or batch sizes \(lengths, words\)",
+    ),
+    "a bundle of two batch sizes": (
+        [lengths, replace(words, batch_size=8)],
+        "mixes item kinds or batch sizes",
+    ),
+    "a bundle of two pools": (
+        [replace(lengths, pool="gpu"), replace(words, pool="disk")],
+        r"Bundle note_toys mixes pools \(lengths, words\)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("assets", "words_"), FAULTS.values(), ids=FAULTS.keys())
+def test_assets_that_do_not_fit_together_are_refused_with_their_names(assets, words_):
+    with pytest.raises(GraphError, match=words_):
+        AssetGraph.of(assets)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words_"),
+    [
+        ({"ratio": {"scale": 2}}, r"AUDIO_ASSETS_PARAMETERS names ratio, which is no item asset"),
+        (
+            {"ratios": {"size": 2}},
+            r"AUDIO_ASSETS_PARAMETERS sets size of ratios, which has the parameters scale",
+        ),
+        ({"words": {"size": 2}}, r"sets size of words, which has the parameters none"),
+    ],
+)
+def test_a_parameter_that_is_misspelt_in_the_settings_is_refused(parameters, words_, tmp_path):
+    graph = AssetGraph.of([lengths, words, ratios])
+    with pytest.raises(GraphError, match=words_):
+        graph.recipes(Settings(home=tmp_path, parameters=parameters))

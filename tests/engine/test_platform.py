@@ -1,0 +1,187 @@
+"""The platform's tables: made, altered and documented as declared, and asked for items and states."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from audio_assets.engine import FLOAT, INTEGER, TEXT, Column
+from audio_assets.engine.graph import AssetGraph
+from audio_assets.engine.plan import State
+from audio_assets.engine.platform import Platform
+from audio_assets.resources.lake import Lake
+from tests.engine.conftest import CATALOG, Bench, make_bench
+from tests.engine.toys import NOTE, lengths, words
+
+
+def with_columns(bench: Bench, *columns: Column) -> Bench:
+    """The same lake, with other columns declared for `lengths`."""
+    changed = replace(lengths, table=replace(lengths.table, columns=columns))
+    graph = AssetGraph.of([changed, words])
+    return Bench(replace(bench.platform, graph=graph, lake=bench.platform.lake), bench.folder)
+
+
+def columns_of(bench: Bench, table: str) -> dict[str, str]:
+    query = "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = '{}'"
+    return dict(bench.query(query.format(table)))
+
+
+CHARACTERS = lengths.table.columns[0]
+
+
+def test_tables_have_the_declared_columns_and_the_engines(bench):
+    assert columns_of(bench, "lengths") == {
+        "item": "VARCHAR",
+        "fingerprint": "VARCHAR",
+        "characters": "BIGINT",
+    }
+    assert columns_of(bench, "notes") == {column.name: column.sql_type for column in CATALOG}
+    assert {"ledger", "data_dictionary", "platform_state", "copies"} <= {
+        name for (name,) in bench.query("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'")
+    }
+
+
+def test_preparing_again_writes_nothing(bench):
+    before = bench.platform.lake.snapshot()
+    bench.platform.prepare()
+    make_bench(bench.folder.parent)
+    assert bench.platform.lake.snapshot() == before
+
+
+def test_a_new_column_is_empty_until_its_values_are_computed_again(bench):
+    bench.add({"a": "two words"})
+    bench.run(["lengths", "words"])
+    newer = with_columns(bench, CHARACTERS, Column("share", FLOAT, doc="New"))
+    newer.platform.prepare()
+    assert bench.query("SELECT characters, share FROM lengths") == [(9, None)]
+    assert newer.platform.states()["lengths"] == {"a": State.STALE}
+    assert newer.platform.states()["words"] == {"a": State.OK}
+
+
+def test_a_column_that_is_no_longer_declared_is_removed_and_older_snapshots_still_have_it(bench):
+    bench.add({"a": "two words"})
+    bench.run(["lengths"])
+    before = bench.platform.lake.snapshot()
+    with_columns(bench, Column("share", FLOAT, doc="Another")).platform.prepare()
+    assert set(columns_of(bench, "lengths")) == {"item", "fingerprint", "share"}
+    assert bench.query(f"SELECT characters FROM lengths AT (VERSION => {before})") == [(9,)]
+
+
+def test_a_column_of_another_type_is_made_anew_and_its_values_are_computed_again(bench):
+    bench.add({"a": "two words"})
+    bench.run(["lengths"])
+    newer = with_columns(bench, Column("characters", FLOAT, doc="Now with fractions"))
+    newer.platform.prepare()
+    assert columns_of(bench, "lengths")["characters"] == "DOUBLE"
+    assert bench.query("SELECT characters FROM lengths") == [(None,)]
+    assert newer.platform.states()["lengths"] == {"a": State.STALE}
+
+
+def test_the_tables_of_assets_that_are_gone_stay(bench):
+    bench.add({"a": "two words"})
+    bench.run(["lengths", "words"])
+    graph = AssetGraph.of([words])
+    replace(bench.platform, graph=graph).prepare()
+    assert bench.query("SELECT characters FROM lengths") == [(9,)]
+
+
+def test_the_data_dictionary_tells_every_column_of_every_table(bench):
+    rows = bench.query(
+        "SELECT type, unit, low, high, doc FROM data_dictionary WHERE table_name = 'lengths' ORDER BY ALL"
+    )
+    assert ("BIGINT", None, 0.0, 1000.0, "Length") in rows
+    assert len(rows) == 3
+    undocumented = bench.query(
+        "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake' "
+        "EXCEPT SELECT table_name, column_name FROM data_dictionary"
+    )
+    assert undocumented == []
+    newer = with_columns(bench, replace(CHARACTERS, doc="In Unicode characters", high=2000))
+    newer.platform.prepare()
+    query = (
+        "SELECT high, doc FROM data_dictionary WHERE (table_name, column_name) = ('lengths', 'characters')"
+    )
+    assert bench.query(query) == [(2000.0, "In Unicode characters")]
+
+
+def test_views_are_made_and_made_again_when_their_file_changes(bench, tmp_path):
+    file = tmp_path / "long_notes.sql"
+    for limit, found in ((5, [("a",)]), (100, [])):
+        file.write_text(
+            f"CREATE OR REPLACE VIEW long_notes AS SELECT item FROM lengths WHERE characters > {limit}"
+        )
+        replace(bench.platform, views=[file]).prepare()
+        bench.add({"a": "two words"})
+        bench.run(["lengths"])
+        assert bench.query("SELECT * FROM long_notes") == found
+
+
+def test_processes_that_prepare_a_new_lake_at_once_make_each_table_once(tmp_path):
+    bench = make_bench(tmp_path / "first")
+    settings = bench.with_settings(
+        home=tmp_path / "new", lake_catalog="", lake_data="", objects="", mlflow_uri=""
+    )
+    errors: list[Exception] = []
+
+    def prepare() -> None:
+        chosen = settings.platform.settings
+        platform = Platform(
+            chosen,
+            bench.platform.graph,
+            Lake.from_settings(chosen),
+            bench.platform.objects,
+            {"notes": CATALOG},
+        )
+        try:
+            platform.prepare()
+        except Exception as error:
+            errors.append(error)
+        platform.lake.close()
+
+    threads = [threading.Thread(target=prepare) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    made = Lake.from_settings(settings.platform.settings)
+    assert made.rows("SELECT count(*) FROM platform_state") == [(1,)]
+    made.close()
+
+
+def test_items_come_with_their_whole_catalog_row_in_the_catalogs_order(bench):
+    bench.add({"b": "two", "a": "one", "c": "three"})
+    items = bench.platform.items(NOTE)
+    assert list(items) == ["a", "b", "c"]
+    assert items["b"].record["path"] == items["b"].path == str(bench.folder / "b.txt")
+    assert list(bench.platform.items(NOTE, ["c", "a", "nowhere"])) == ["a", "c"]
+    assert bench.platform.items(NOTE, []) == {}
+
+
+@pytest.mark.parametrize("few", [1, 1000])
+def test_many_items_are_asked_for_otherwise_than_few_with_the_same_answer(bench, few, monkeypatch):
+    bench.add({"a": "one", "b": "two", "c": "three"})
+    bench.run(["words"], items=["a", "b"])
+    monkeypatch.setattr("audio_assets.engine.platform.FEW_ITEMS", few)
+    monkeypatch.setattr("audio_assets.engine.ledger.FEW_ITEMS", few)
+    items = bench.platform.items(NOTE, ["a", "c"])
+    assert list(items) == ["a", "c"]
+    plan = bench.platform.plan(NOTE, ["words"], items)
+    assert plan["words"].states == {"a": State.OK, "c": State.MISSING}
+
+
+def test_states_tell_of_every_item_and_asset(bench):
+    bench.add({"a": "two words", "b": "fail"})
+    bench.run(["lengths", "words"])
+    states = bench.platform.states()
+    assert states["lengths"] == {"a": State.OK, "b": State.FAILED}
+    assert states["ratios"] == {"a": State.MISSING, "b": State.MISSING}
+    assert set(states) == {"lengths", "words", "ratios", "remarks", "copies"}
+
+
+def test_a_text_column_of_any_length_and_numbers_of_any_kind_are_declared_in_sql():
+    assert Column("x", TEXT, doc="", length="any").sql_type == "VARCHAR[]"
+    assert Column("x", FLOAT, doc="", length=3).sql_type == "FLOAT[]"
+    assert Column("x", INTEGER, doc="").sql_type == "BIGINT"

@@ -1,0 +1,239 @@
+"""A bundle's run against a lake: what is stored, replaced, redone, given up, and read from upstream."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from audio_assets.engine import Outcome
+from audio_assets.engine.graph import AssetGraph
+from audio_assets.engine.ledger import forget
+from audio_assets.engine.plan import DEFAULT, RunOptions, State
+from audio_assets.engine.progress import watching
+from audio_assets.engine.run import BundleRun
+from tests.engine import toys
+from tests.engine.conftest import ALL, Bench, make_bench
+
+NOTES = {"a": "two words", "b": "fail now", "c": "silent here", "d": "three small words"}
+EVERY = ["lengths", "words", "ratios", "remarks", "copies"]
+
+
+def outcomes(bench: Bench) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for asset, item, outcome in bench.query("SELECT asset, item, outcome FROM ledger"):
+        assert item not in found.setdefault(asset, {}), "one ledger row per asset and item"
+        found[asset][item] = outcome
+    return found
+
+
+def test_a_run_stores_rows_and_ledger_entries_together_and_a_second_does_nothing(bench):
+    bench.add(NOTES)
+    summaries = bench.run(EVERY)
+    assert summaries["lengths"].outcomes == {Outcome.OK: 2, Outcome.FAILED: 1, Outcome.NOT_APPLICABLE: 1}
+    assert summaries["ratios"].blocked == 1
+    assert outcomes(bench) == {
+        "lengths": {"a": "ok", "b": "failed", "c": "not_applicable", "d": "ok"},
+        "words": dict.fromkeys("abcd", "ok"),
+        "ratios": {"a": "ok", "c": "not_applicable", "d": "ok"},
+        "remarks": {"a": "ok", "c": "ok", "d": "ok"},
+        "copies": dict.fromkeys("abcd", "ok"),
+    }
+    assert bench.query("SELECT item, characters FROM lengths ORDER BY item") == [("a", 9), ("d", 17)]
+    assert bench.query("SELECT item, measured FROM remarks ORDER BY item") == [
+        ("a", True),
+        ("c", False),
+        ("d", True),
+    ]
+    text = "SELECT item, string_agg(word, ' ' ORDER BY position) FROM words GROUP BY item ORDER BY item"
+    assert bench.query(text) == list(NOTES.items())
+    assert bench.query(
+        "SELECT count(*) FROM lengths JOIN ledger USING (item, fingerprint) WHERE asset = 'lengths'"
+    ) == [(2,)]
+    again = bench.run(EVERY)
+    assert all(summary.computed == 0 for summary in again.values())
+    assert again["lengths"].up_to_date == 3
+    assert again["lengths"].not_retried == 1
+
+
+def test_the_ledger_says_what_a_value_was_made_from(bench):
+    bench.add({"a": "two words"})
+    bench.with_settings(parameters={"ratios": {"scale": 2.0}}).run(["lengths", "words", "ratios"])
+    names = (
+        "fingerprint",
+        "upstream_json",
+        "content_hash",
+        "code_version",
+        "parameters_json",
+        "run_id",
+        "reason",
+    )
+    rows = bench.query(f"SELECT asset, {', '.join(names)}, libraries_json, seconds, deaths FROM ledger")
+    found = {
+        asset: dict(zip((*names, "libraries", "seconds", "deaths"), rest, strict=True))
+        for asset, *rest in rows
+    }
+    upstream = json.loads(found["ratios"]["upstream_json"])
+    assert upstream == {name: found[name]["fingerprint"] for name in ("lengths", "words")}
+    assert json.loads(found["ratios"]["parameters_json"]) == {"scale": 2.0}
+    assert found["ratios"]["content_hash"] == bench.platform.items(toys.NOTE)["a"].content_hash
+    assert found["ratios"]["run_id"] == "test-run"
+    assert found["lengths"]["code_version"] == "1"
+    assert 0 <= found["lengths"]["seconds"] < 1
+    assert bench.query("SELECT characters_per_word FROM ratios") == [(9.0,)]
+
+
+def test_values_computed_again_replace_their_rows_and_no_others(bench):
+    bench.add({"a": "one two", "b": "three"})
+    bench.run(["lengths", "words"])
+    bench.add({"a": "one two three four"})
+    summaries = bench.run(["lengths", "words"])
+    assert summaries["words"].computed == 1
+    assert bench.query("SELECT item, count(*) FROM words GROUP BY item ORDER BY item") == [("a", 4), ("b", 1)]
+    assert bench.query("SELECT item, characters FROM lengths ORDER BY item") == [("a", 18), ("b", 5)]
+
+
+def test_a_value_that_fails_when_computed_again_leaves_no_old_row(bench):
+    bench.add({"a": "fine"})
+    bench.run(["lengths", "words"])
+    (bench.folder / "a.txt").write_text("fail")
+    bench.run(["lengths"], RunOptions(everything=True))
+    assert bench.query("SELECT * FROM lengths") == []
+    assert outcomes(bench)["lengths"] == {"a": "failed"}
+    bench.run(["ratios"])
+    assert "ratios" not in outcomes(bench)
+
+
+def test_the_third_death_quarantines_an_item_until_it_is_released(bench):
+    bench.add({"a": "crash", "b": "calm"})
+    expected = [("failed", 1), ("failed", 2), ("quarantined", 3)]
+    for outcome, deaths in expected:
+        summaries = bench.run(["lengths"])
+        assert summaries["lengths"].computed == (2 if deaths == 1 else 1)
+        assert bench.query("SELECT outcome, deaths FROM ledger WHERE item = 'a'") == [(outcome, deaths)]
+    ((reason,),) = bench.query("SELECT reason FROM ledger WHERE item = 'a'")
+    assert (
+        reason
+        == "the worker died: killed by SIGKILL (3 times; `audio-assets release` lets it be tried again)"
+    )
+    for options in (DEFAULT, RunOptions(failed=True, everything=True)):
+        assert bench.run(["lengths"], options, items=["a"])["lengths"].computed == 0
+    assert forget(bench.platform.lake, ["words"], None, Outcome.QUARANTINED) == 0
+    assert forget(bench.platform.lake, ["lengths"], ["b"], Outcome.QUARANTINED) == 0
+    assert forget(bench.platform.lake, ["lengths"], ["a"], Outcome.QUARANTINED) == 1
+    assert bench.run(["lengths"])["lengths"].computed == 1
+    assert bench.query("SELECT outcome, deaths FROM ledger WHERE item = 'a'") == [("failed", 1)]
+
+
+def test_deaths_are_counted_in_a_row(bench):
+    bench.add({"a": "crash"})
+    bench.run(["lengths"])
+    (bench.folder / "a.txt").write_text("calm")
+    bench.run(["lengths"])
+    assert bench.query("SELECT outcome, deaths FROM ledger") == [("ok", 0)]
+
+
+def test_a_new_code_version_is_computed_with_all_that_depends_on_it(bench):
+    bench.add({"a": "two words"})
+    bench.run(EVERY)
+    newer = [replace(a, code_version="2") if a.name == "words" else a for a in ALL]
+    bench.platform = replace(bench.platform, graph=AssetGraph.of(newer))
+    summaries = bench.run(EVERY)
+    assert {name for name, summary in summaries.items() if summary.computed} == {"words", "ratios"}
+
+
+def test_what_code_that_drifted_returns_is_stored_although_the_fingerprint_is_the_same(bench):
+    bench.add({"a": "first"})
+    bench.run(["copies"])
+    ((before, fingerprint),) = bench.query("SELECT copy, fingerprint FROM copies")
+    (bench.folder / "a.txt").write_text("second")
+    bench.run(["copies"], RunOptions(everything=True))
+    ((after, same),) = bench.query("SELECT copy, fingerprint FROM copies")
+    assert same == fingerprint
+    assert bench.platform.objects.get(after) == b"second"
+    assert bench.platform.objects.get(before) == b"first", "older snapshots still name it"
+
+
+def test_upstream_is_read_as_it_was_planned_though_another_run_computes_it_anew_meanwhile(bench):
+    bench.add({"a": "two words"})
+    bench.run(["lengths", "words"])
+    (bundle,) = [b for b in bench.platform.graph.bundles if b.name == "note_more_toys"]
+    items = bench.platform.items(toys.NOTE)
+    run = BundleRun(bench.platform, bundle, ["ratios"], items, DEFAULT, run_id="slow run")
+    newer = [replace(a, code_version="2") if a.name == "lengths" else a for a in ALL]
+    other = Bench(replace(bench.platform, graph=AssetGraph.of(newer)), bench.folder)
+    (bench.folder / "a.txt").write_text("two other words")
+    other.run(["lengths"])
+    assert bench.query("SELECT characters FROM lengths") == [(15,)]
+    list(run)
+    assert bench.query("SELECT characters_per_word FROM ratios") == [(4.5,)], "9 characters, 2 words"
+    plan = other.platform.plan(toys.NOTE, ["ratios"], items)
+    assert plan["ratios"].states == {"a": State.STALE}
+
+
+def test_an_upstream_of_many_rows_keeps_its_order_when_read_from_the_lake(tmp_path):
+    bench = make_bench(tmp_path, [toys.words, toys.sentences])
+    texts = {key: " ".join(f"{key}{n}" for n in range(3000)) for key in "abc"}
+    bench.add(texts)
+    bench.run(["words", "sentences"])
+    assert dict(bench.query("SELECT item, sentence FROM sentences")) == texts
+
+
+def test_chunks_are_stored_before_they_are_handed_out_and_are_no_larger_than_set(tmp_path):
+    bench = make_bench(tmp_path, chunk_items=4)
+    bench.add({f"n{index:02d}": f"note {index}" for index in range(11)})
+    sizes = []
+
+    def look(chunk):
+        sizes.append(len(chunk))
+        stored = {(a, i) for a, i in bench.query("SELECT asset, item FROM ledger")}
+        assert {(r.asset, r.item) for r in chunk} <= stored
+        assert len(stored) == sum(sizes)
+
+    bench.run(["lengths", "words"], on_chunk=look)
+    assert sum(sizes) == 22
+    assert max(sizes) == 4, "2 items × 2 assets: half a chunk, while the other half is computed"
+
+
+def test_results_are_stored_after_the_set_time_although_the_chunk_is_not_full(tmp_path):
+    bench = make_bench(tmp_path, chunk_seconds=0.5)
+    bench.add({"a": "quick", "b": "slow 2"})
+    seen = []
+    bench.run(["lengths"], on_chunk=lambda chunk: seen.append([result.item for result in chunk]))
+    assert seen == [["a"], ["b"]]
+
+
+def test_whoever_watches_is_told_of_totals_and_of_each_result(bench):
+    bench.add(NOTES)
+
+    class Watcher:
+        totals: dict = {}  # noqa: RUF012
+        seen: list = []  # noqa: RUF012
+
+        def planned(self, totals):
+            self.totals.update(totals)
+
+        def finished(self, result):
+            self.seen.append((result.asset, result.item))
+
+    with watching(Watcher()):
+        bench.run(["lengths", "words"])
+    assert Watcher.totals == {"lengths": 4, "words": 4}
+    assert sorted(Watcher.seen) == sorted((asset, item) for asset in ("lengths", "words") for item in NOTES)
+
+
+def test_a_summary_has_the_throughput_in_hours_of_audio_per_hour(bench):
+    bench.add({str(n): "slow 0.1" for n in range(4)})
+    summary = bench.run(["lengths"])["lengths"]
+    assert summary.audio_s == 4.0
+    assert summary.audio_hours_per_hour == pytest.approx(4.0 / summary.wall_s)
+    assert bench.run(["lengths"])["lengths"].audio_hours_per_hour is None
+
+
+def test_an_item_that_the_catalog_no_longer_has_is_left_alone(bench):
+    bench.add(NOTES)
+    bench.run(["words"])
+    bench.platform.lake.write(lambda c: c.execute("DELETE FROM notes WHERE item = 'a'"))
+    assert bench.run(["words"])["words"].up_to_date == 3
+    assert bench.query("SELECT count(*) FROM words WHERE item = 'a'") == [(2,)]
