@@ -44,6 +44,7 @@ def friendly() -> Iterator[None]:
 
     from audio_assets.engine.graph import GraphError
     from audio_assets.engine.worker_process import WorkerError
+    from audio_assets.ingest.text import SidecarError
     from audio_assets.launch import LaunchError
     from audio_assets.query import QueryError
     from audio_assets.register import IngestError
@@ -51,7 +52,7 @@ def friendly() -> Iterator[None]:
     from audio_assets.resources.objects import ObjectError
 
     shown = (
-        GraphError, WorkerError, IngestError, LaunchError, QueryError, LakeError, ObjectError,
+        GraphError, SidecarError, WorkerError, IngestError, LaunchError, QueryError, LakeError, ObjectError,
         ValidationError,
     )  # fmt: skip
     try:
@@ -98,6 +99,28 @@ def ingest(
         if report.added:
             out.print("Compute their features with [bold]audio-assets run[/bold].")
     raise typer.Exit(1 if report.rejected else 0)
+
+
+@app.command("import")
+def import_(
+    collection: Annotated[Literal["podcastfillers"], typer.Argument(help="What the file is from.")],
+    file: Annotated[Path, typer.Argument(help="Its annotations, e.g. PodcastFillers.csv.")],
+) -> None:
+    """Give the annotations of a published collection to episodes that are in the catalog."""
+    from audio_assets.annotations.podcastfillers import read_podcastfillers
+    from audio_assets.register import import_events
+
+    with friendly():
+        platform = open_platform()
+        events = read_podcastfillers(file)
+        matches = import_events(platform, events)
+    out.print(f"{collection}: events for {len(matches.items)} episodes imported.")
+    if matches.unmatched:
+        out.print(f"{len(matches.unmatched)} recordings it names are not in the catalog.")
+    unclear = [(name, ", ".join(items)) for name, items in matches.ambiguous.items()]
+    _print_bad("Names that fit several episodes", ("name", "episodes"), unclear)
+    _print_bad("Lines refused", ("line",), [(reason,) for reason in events.refused])
+    raise typer.Exit(1 if unclear or events.refused else 0)
 
 
 @app.command()
@@ -183,7 +206,7 @@ def status(
             _print_rows(("asset", "item", "outcome", "reason"), bad_items(platform, names), form)
             return
         states = platform.states()
-        rows = [(name, *counts(states[name]).values()) for name in names]
+        rows = [(name, *counts(states[name]).values()) for name in names if name in states]
         from audio_assets.engine.plan import State
 
         _print_rows(("asset", *(state.value for state in State)), rows, form)
@@ -275,6 +298,7 @@ def _print_rows(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], form: s
         print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1))
         return
     table = RichTable(*names, box=None)
+    table.columns[0].no_wrap = True
     for row in rows:
         table.add_row(*(str(part).replace("[", "\\[") if part != 0 else "[dim]·[/dim]" for part in row))
     out.print(table)

@@ -10,20 +10,28 @@ from audio_assets.assets.catalog import CATALOG_TABLES, KINDS, catalog_specs
 from audio_assets.automation.maintenance import build_maintenance_job
 from audio_assets.automation.schedules import build_automation, job_name
 from audio_assets.engine.dagster_assets import EXECUTOR_CONFIG, build_bundle_asset
-from audio_assets.engine.graph import AssetGraph, find_item_assets
+from audio_assets.engine.dagster_training import build_training_asset
+from audio_assets.engine.graph import AssetGraph, find_assets
+from audio_assets.engine.item_asset import ItemAsset
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.training_asset import TrainingAsset
 from audio_assets.instance import shipped
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings, get_settings
 
 
+ASSET_PACKAGE = "audio_assets.assets"
+
+
 def build_platform(settings: Settings, *, read_only: bool = False) -> Platform:
     """Settings, all item assets, lake and objects; nothing is opened yet."""
     folder = shipped("sql")
+    modules = [ASSET_PACKAGE, *settings.modules]
     return Platform(
         settings=settings,
-        graph=AssetGraph.of(find_item_assets(["audio_assets.assets", *settings.modules])),
+        graph=AssetGraph.of(find_assets(modules, ItemAsset)),
+        trainings=tuple(find_assets(modules, TrainingAsset)),
         lake=Lake.from_settings(settings, read_only=read_only),
         objects=Objects.from_settings(settings),
         tables=CATALOG_TABLES,
@@ -45,10 +53,19 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         )
         for kind in platform.graph.kinds
     }
+    trainings = [build_training_asset(platform, training) for training in platform.trainings]
+    training_jobs = [
+        dg.define_asset_job(
+            training.job_name,
+            selection=dg.AssetSelection.assets(training.name, *(t.name for t in training.evaluation)),
+            description=training.description,
+        )
+        for training in platform.trainings
+    ]
     schedules, sensors = build_automation(platform, jobs)
     return dg.Definitions(
-        assets=[*catalog_specs(KINDS), *bundles],
-        jobs=[*jobs.values(), build_maintenance_job(platform)],
+        assets=[*catalog_specs(KINDS), *bundles, *trainings],
+        jobs=[*jobs.values(), *training_jobs, build_maintenance_job(platform)],
         schedules=schedules,
         sensors=sensors,
         executor=dg.in_process_executor.configured(EXECUTOR_CONFIG),
@@ -61,10 +78,9 @@ def definitions() -> dg.Definitions:
     return build_definitions(get_settings())
 
 
-def materialize_job(kind: str) -> dg.JobDefinition:
-    """The job of an item kind, for `dagster.build_reconstructable_job`."""
-    item = next(item for item in KINDS if item.name == kind)
-    return definitions().resolve_job_def(job_name(item))
+def find_job(name: str) -> dg.JobDefinition:
+    """A job by name, for `dagster.build_reconstructable_job`."""
+    return definitions().resolve_job_def(name)
 
 
 defs = definitions()

@@ -13,11 +13,18 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from audio_assets import definitions
+from audio_assets.automation.schedules import job_name
 from audio_assets.engine.plan import DEFAULT, Plan, RunOptions, State
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.progress import observer
 from audio_assets.engine.requests import range_tags, run_config
 from audio_assets.engine.tables import Item, ItemKind
+from audio_assets.engine.training import needs_training
 from audio_assets.settings import get_settings
+
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+ROUNDS = 3  # items, then trainings on them, then items that need the trained models
 
 
 class LaunchError(ValueError):
@@ -33,15 +40,15 @@ class Finished:
 
 
 def select_assets(platform: Platform, selection: str | None) -> list[str]:
-    """Names of the item assets that `selection`, in Dagster's syntax, chooses; None chooses all.
+    """Names of the item and training assets that `selection`, in Dagster's syntax, chooses; None chooses all.
 
     Raises:
         LaunchError: the selection cannot be read, or chooses no item asset.
     """
-    names = [asset.name for asset in platform.graph.assets]
+    names = [asset.name for asset in (*platform.graph.assets, *platform.trainings)]
     if selection is None:
         return names
-    if selection in platform.graph.by_name:
+    if selection in names:
         return [selection]
     try:
         chosen = dg.AssetSelection.from_string(selection).resolve(definitions.definitions().resolve_asset_graph())
@@ -92,9 +99,31 @@ def launch(
             "Dagster jobs take their settings from the environment; set AUDIO_ASSETS_* variables "
             "instead of passing other settings."
         )
-    run_ids, errors = [], []
+    run_ids: list[str] = []
+    errors: list[str] = []
+    for _ in range(ROUNDS):
+        before = len(run_ids)
+        _launch_items(platform, open_instance, names, options, keys, run_ids, errors)
+        if keys is None:
+            _launch_trainings(platform, open_instance, names, run_ids, errors)
+        options = DEFAULT  # what failed or drifted was tried in the first round
+        if len(run_ids) == before or errors:
+            break
+    return Finished(tuple(run_ids), tuple(errors))
+
+
+def _launch_items(
+    platform: Platform,
+    open_instance: Callable[[], DagsterInstance],
+    names: Sequence[str],
+    options: RunOptions,
+    keys: Sequence[str] | None,
+    run_ids: list[str],
+    errors: list[str],
+) -> None:
     for kind in platform.graph.kinds:
-        selected = [name for name in names if platform.graph.by_name[name].item is kind]
+        by_name = platform.graph.by_name
+        selected = [name for name in names if name in by_name and by_name[name].item is kind]
         items = platform.items(kind)
         chosen = items if keys is None else {key: items[key] for key in keys if key in items}
         if not selected or not chosen:
@@ -105,8 +134,34 @@ def launch(
         instance = open_instance()
         result = _execute(platform, instance, kind, items, list(chosen), plan, options)
         run_ids.append(result.run_id)
-        errors += [_step_error(event) for event in result.all_events if event.is_step_failure]
-    return Finished(tuple(run_ids), tuple(filter(None, errors)))
+        errors += _step_errors(result)
+
+
+def _launch_trainings(
+    platform: Platform,
+    open_instance: Callable[[], DagsterInstance],
+    names: Sequence[str],
+    run_ids: list[str],
+    errors: list[str],
+) -> None:
+    for training in platform.trainings:
+        if training.name in names and needs_training(platform, training):
+            observer().training(training.name)
+            result = dg.execute_job(
+                dg.build_reconstructable_job(
+                    definitions.__name__, definitions.find_job.__name__, (training.job_name,)
+                ),
+                instance=open_instance(),
+                run_config=QUIET,
+                raise_on_error=False,
+            )
+            run_ids.append(result.run_id)
+            errors += _step_errors(result)
+
+
+def _step_errors(result: dg.JobExecutionResult) -> list[str]:
+    failures = (event for event in result.all_events if event.is_step_failure)
+    return [error for event in failures if (error := _step_error(event)) is not None]
 
 
 def _step_error(event: dg.DagsterEvent) -> str | None:
@@ -128,15 +183,14 @@ def _execute(
     options: RunOptions,
 ) -> dg.JobExecutionResult:
     needed = [name for name, asset_plan in plan.items() if asset_plan.fingerprints]
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     job = dg.build_reconstructable_job(
-        definitions.__name__, definitions.materialize_job.__name__, reconstructable_args=(kind.name,)
+        definitions.__name__, definitions.find_job.__name__, reconstructable_args=(job_name(kind),)
     )
     return dg.execute_job(
         job,
         instance=instance,
         tags=range_tags(platform, kind, items, chosen, instance),
-        run_config={**run_config(platform, needed, options), **quiet},
+        run_config={**run_config(platform, needed, options), **QUIET},
         asset_selection=[dg.AssetKey(name) for name in needed],
         raise_on_error=False,
     )

@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
+from audio_assets.annotations.events import events_to_json
+from audio_assets.annotations.matching import Matches, match_recordings
+from audio_assets.annotations.podcastfillers import Collection
 from audio_assets.assets.catalog import CATALOG_TABLES
 from audio_assets.audio.decode import readable
 from audio_assets.engine import Item, Outcome
@@ -182,18 +186,18 @@ def _write(
         recording = entry.recording
         existing = items.get(recording.content_hash)
         if existing is None:
-            key, kind, since = recording.key, recording.kind, now
+            key, kind, since, events = recording.key, recording.kind, now, None
             counted.added += 1
             counted.new_keys[kind].append(key)
         else:
-            key, kind, since = existing
+            key, kind, since, events = existing
             kind = said or kind
             if recording.uri in places:
                 counted.known += 1
             else:
                 counted.moved += 1
-        items[recording.content_hash] = (key, kind, since)
-        rows[kind][key] = _catalog_row(entry, key, since)
+        items[recording.content_hash] = (key, kind, since, events)
+        rows[kind][key] = _catalog_row(entry, key, since) | {"imported_events_json": events}
         locations.append(_location_row(entry, key, kind, now))
     replaced = [places[row["uri"]] for row in locations if places.get(row["uri"], row["item"]) != row["item"]]
     for kind, by_key in rows.items():
@@ -209,19 +213,22 @@ def _write(
     return counted
 
 
+Existing = tuple[str, Kind, datetime, str | None]
+"""Key, kind, time of the first ingest and imported events of an item of the catalog."""
+
 CATALOG_OF: dict[Kind, str] = {"track": "tracks", "episode": "episodes"}
 
 
 def _items_by_hash(
     connection: duckdb.DuckDBPyConnection, hashes: Sequence[str]
-) -> dict[str, tuple[str, Kind, datetime]]:
-    found: dict[str, tuple[str, Kind, datetime]] = {}
+) -> dict[str, Existing]:
+    found: dict[str, Existing] = {}
     for kind, plural in CATALOG_OF.items():
         query = (
-            f"SELECT content_hash, item, ingested_at FROM {plural} WHERE content_hash IN (SELECT unnest(?))"
+            f"SELECT content_hash, item, ingested_at, imported_events_json FROM {plural} WHERE content_hash IN (SELECT unnest(?))"
         )
-        for content_hash, key, since in connection.execute(query, [list(hashes)]).fetchall():
-            found[content_hash] = (key, kind, since)
+        for content_hash, key, *rest in connection.execute(query, [list(hashes)]).fetchall():
+            found[content_hash] = (key, kind, *rest)
     return found
 
 
@@ -243,7 +250,7 @@ def _catalog_row(entry: _Inspected, key: str, since: datetime) -> dict[str, Any]
         "modified_ns": entry.modified_ns,
         "ingested_at": since,
     }
-    return {column.name: values[column.name] for column in CATALOG_TABLES["tracks"]}
+    return {column.name: values.get(column.name) for column in CATALOG_TABLES["tracks"]}
 
 
 def _location_row(entry: _Inspected, key: str, kind: Kind, now: datetime) -> dict[str, Any]:
@@ -270,3 +277,31 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[di
         connection.register("new_rows", arrow_table(CATALOG_TABLES[table], rows))
         connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows")
         connection.unregister("new_rows")
+
+
+def import_events(platform: Platform, collection: Collection) -> Matches:
+    """Give the events of a collection to the episodes it names; names that fit none are left out.
+
+    Episodes must be in the catalog before. Events that an episode had imported are replaced.
+    """
+    places = [
+        (item, from_uri(uri).name)
+        for item, uri in platform.lake.rows("SELECT item, uri FROM locations WHERE kind = 'episode'")
+    ]
+    matches = match_recordings(collection.events, places)
+    rows = [
+        {"item": item, "events": events_to_json(collection.events[name])}
+        for name, item in matches.items.items()
+    ]
+
+    def change(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.register("imported", pa.Table.from_pylist(rows))
+        connection.execute(
+            "UPDATE episodes SET imported_events_json = imported.events FROM imported "
+            "WHERE episodes.item = imported.item"
+        )
+        connection.unregister("imported")
+
+    if rows:
+        platform.lake.write(change)
+    return matches

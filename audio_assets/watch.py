@@ -38,6 +38,10 @@ class Tally:
         bad = f" [red]{self._bad} failed[/red]" if self._bad else ""
         self._progress.update(self._task, advance=1, description=f"{result.asset}{bad}")
 
+    def training(self, name: str) -> None:
+        """A training begins; how long it takes nobody knows."""
+        self._progress.update(self._task, description=f"training {name}")
+
     def table(self, order: Sequence[str]) -> Table:
         """What was computed: a row per asset."""
         table = Table("asset", *(outcome.value for outcome in Outcome), "s per item", box=None)

@@ -84,6 +84,7 @@ RECORDING_COLUMNS = (
     Column("metadata_json", TEXT, doc="The JSON object beside the file"),
     Column("label_uris", TEXT, doc="Label tracks beside the file", length="any"),
     Column("sidecars_digest", TEXT, doc="Changes when a file beside it does"),
+    Column("imported_events_json", TEXT, doc="Events imported from a collection's annotations, as JSON"),
     Column("kind_reason", TEXT, doc="How the kind of item was told"),
     Column("notes", TEXT, doc="Faults in tags and files beside it", length="any"),
     Column("modified_ns", INTEGER, doc="Time of change of the file, since 1970", unit="ns"),

@@ -25,6 +25,7 @@ from audio_assets.features.high_level import atonality, danceability
 from audio_assets.features.levels import dynamic_complexity, measure_levels, measure_stereo
 from audio_assets.features.loudness import measure_loudness
 from audio_assets.features.onsets import Onsets, summarise_onsets
+from audio_assets.features.pulse import measure_agreement
 from audio_assets.features.rhythm import measure_rhythm
 from audio_assets.features.saturation import measure_saturation
 from audio_assets.features.spectral import summarise_spectrum
@@ -83,7 +84,13 @@ TEMPO = Table(
         Column("bpm_is_defined", BOOLEAN, nullable=False, doc="Enough beats, regular enough for a tempo"),
         Column("beat_count", INTEGER, low=0, nullable=False, doc="Number of beats"),
         Column("beat_regularity_s", FLOAT, unit="s", low=0, doc="Standard deviation of inter-beat intervals"),
-        Column("tempo_confidence", FLOAT, low=0, high=5.33, doc="Agreement of Essentia's five beat trackers"),
+        Column(
+            "tempo_confidence",
+            FLOAT,
+            low=0,
+            high=5.33,
+            doc="Agreement of five beat trackers; above 1.5 the beat is clear",
+        ),
     ],
 )
 
@@ -209,7 +216,7 @@ def loudness(track: Signal) -> Row:
 @item_asset(table=BEATS, group=GROUP, code_version="1")
 def beats(track: Signal) -> list[Row]:
     accents = track.once(shared.accents)
-    times_s = track_beats(track.once(shared.pulse), accents)
+    times_s = track_beats(track.once(shared.pulse).ticks_s, accents)
     magnitudes = track.once(shared.constant_q_magnitudes)
     bars = find_bars(times_s, accents, magnitudes, track.duration_s)
     rows = []
@@ -227,7 +234,7 @@ def tempo(track: Signal, beats: list[Row]) -> Row:
         **asdict(measure_tempo(_column(beats, "time_s"))),
         "bpm_essentia": pulse.bpm,
         "bpm_beat_this": None,
-        "tempo_confidence": pulse.confidence,
+        "tempo_confidence": measure_agreement(pulse, track.once(shared.accents)),
     }
 
 

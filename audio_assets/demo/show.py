@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
+from audio_assets.annotations.podcastfillers import read_podcastfillers
 from audio_assets.definitions import build_platform
 from audio_assets.demo.compare import METRICS, TrackScores, mean_scores, score_tracks
 from audio_assets.demo.corpus import make_corpus
-from audio_assets.demo.truth import load_truth
 from audio_assets.instance import open_instance
 from audio_assets.launch import bad_items, launch, select_assets
-from audio_assets.register import register
+from audio_assets.register import import_events, register
 from audio_assets.settings import get_settings
 from audio_assets.watch import bar, run_progress
 
@@ -35,12 +35,13 @@ def show(size: Literal["tiny", "demo"], out: Console, err: Console) -> int:
     settings = get_settings()
     platform = build_platform(settings)
     platform.prepare()
-    corpus = settings.home / f"corpus-{size}"
     with bar(err, "making the corpus") as progress:
-        make_corpus(corpus, size=size, progress=progress)
+        folder = settings.home / f"corpus-{size}"
+        corpus = make_corpus(folder, size=size, progress=lambda done, total, _: progress(done, total))
     with bar(err, "reading") as progress:
-        report = register(platform, [corpus / "music", corpus / "podcasts"], on_file=progress)
-    out.print(f"Corpus in {corpus}: {report.added} new recordings, {report.known} known.")
+        report = register(platform, [corpus.music, corpus.podcasts], on_file=progress)
+    import_events(platform, read_podcastfillers(corpus.podcasts / "PodcastFillers.csv"))
+    out.print(f"Corpus in {folder}: {report.added} new recordings, {report.known} known.")
     names = select_assets(platform, None)
     with run_progress(err) as tally:
         finished = launch(platform, lambda: open_instance(settings), names)
@@ -54,15 +55,43 @@ def show(size: Literal["tiny", "demo"], out: Console, err: Console) -> int:
     for error in finished.errors:
         err.print(error, markup=False)
     with platform.lake.get_connection() as connection:
-        scores = score_tracks(connection, load_truth(corpus), corpus)
+        scores = score_tracks(connection, corpus.truth(), folder)
+        laughter = connection.execute(LAUGHTER).fetchall()
     out.print(score_table(scores))
+    if laughter:
+        out.print(laughter_table(laughter))
     out.print(
         f"Done in {time.monotonic() - started:.0f} s. Look around:\n"
         "  make ui                     the Dagster UI with these assets, on 127.0.0.1:3000\n"
         '  audio-assets sql "SELECT title, bpm, key, scale, lufs FROM track_features LIMIT 10"\n'
-        "  audio-assets status         what is there, and how it stands"
+        "  audio-assets status         what is there, and how it stands",
+        soft_wrap=True,
     )
     return 1 if bad or finished.errors else 0
+
+
+LAUGHTER = """
+SELECT label_kind, metric, value, low, high, base_rate, episodes
+FROM (FROM laughter_evaluation UNION ALL FROM laughter_forecaster_evaluation) AS e
+JOIN checkpoints AS c USING (checkpoint)
+WHERE split = 'test' AND metric IN ('auprc', 'f1', 'event_f1')
+QUALIFY c.created_at = max(c.created_at) OVER (PARTITION BY c.asset)
+ORDER BY label_kind, metric
+"""
+LABEL_KINDS = {"detection": "laughing now", "onset": "about to laugh", "shifted": "laughing soon"}
+
+
+def laughter_table(rows: Sequence[tuple[Any, ...]]) -> Table:
+    """What the laughter models reach on held-out episodes."""
+    table = Table(
+        "told", "metric", "value", "95 % interval", "base rate", "episodes", box=None,
+        title="Laughter on episodes held out of training", title_justify="left",
+    )  # fmt: skip
+    for kind, metric, value, low, high, base_rate, episodes in rows:
+        interval = "–" if low is None else f"{low:.2f} to {high:.2f}"
+        shown = "–" if value is None else f"{value:.2f}"
+        table.add_row(LABEL_KINDS[kind], metric, shown, interval, f"{base_rate:.3f}", str(episodes))
+    return table
 
 
 def score_table(scores: Sequence[TrackScores]) -> Table:

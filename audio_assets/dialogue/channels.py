@@ -6,7 +6,8 @@ almost every frame with sound, one channel must be much louder than the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,10 @@ Float32 = NDArray[np.float32]
 CHANNELS = ("left", "right")
 """The speakers' names, by channel."""
 
+CHECKED_S = 600.0
+"""The channels are compared over this long at the beginning."""
+
+BLOCK_S = 10.0
 LEVEL_FRAME_S = 0.08
 SOUNDING_DB = 30.0
 """A frame has sound if it is no further below the loud ones (95th percentile)."""
@@ -40,28 +45,17 @@ LEAD_SHARE = 0.05
 """Least share of the frames with sound in which each channel leads: a dead channel is no speaker."""
 
 
-def channel_levels(episode: Signal) -> Float32 | None:
-    """Level of both channels in frames of `LEVEL_FRAME_S`, dB re full scale; None if not stereo.
-
-    Shape:
-        - Output: ``[2, frames]``
-    """
-    size = round(LEVEL_FRAME_S * SAMPLE_RATE)
-    parts = []
-    for block in reblock(episode.blocks(10.0, SAMPLE_RATE), 128 * size):
-        if len(block) != len(CHANNELS):
-            return None
-        filled = np.pad(block, ((0, 0), (0, -block.shape[1] % size)))
-        power = (filled.reshape(2, -1, size) ** 2).mean(axis=2)
-        parts.append(10 * np.log10(power + np.float32(1e-10)))
-    return np.concatenate(parts, axis=1)
+def has_speaker_channels(episode: Signal) -> bool:
+    """Whether the recording is stereo and its beginning `are_apart`."""
+    first = next(episode.blocks(1.0), None)
+    return first is not None and len(first) == len(CHANNELS) and are_apart(_levels(episode, CHECKED_S))
 
 
 def are_apart(levels_db: Float32) -> bool:
     """Whether each channel holds a speaker of its own.
 
     Shape:
-        - levels_db: ``[2, frames]``
+        - levels_db: ``[2, frames]``, level of each channel in frames of `LEVEL_FRAME_S`
     """
     loudest = levels_db.max(axis=0)
     lead = (levels_db[0] - levels_db[1])[loudest > np.percentile(loudest, 95) - SOUNDING_DB]
@@ -69,17 +63,18 @@ def are_apart(levels_db: Float32) -> bool:
     return bool(sum(leads) >= APART_SHARE and min(leads) >= LEAD_SHARE)
 
 
-def channel_turns(
-    episode: Signal, levels_db: Float32, voice_activity: VoiceActivity, duration_s: float
-) -> list[Turn]:
-    """The turns of a recording whose channels `are_apart`, by voice activity on each of them.
+def channel_turns(episode: Signal, voice_activity: VoiceActivity, duration_s: float) -> list[Turn]:
+    """The turns of a recording that `has_speaker_channels`, by voice activity on each of them.
 
     What of one speaker the other's microphone picks up is left out: speech that is fainter by
     `APART_DB` than the other channel.
     """
+    levels_db = _levels(episode)
     turns = []
     for channel, speaker in enumerate(CHANNELS):
-        probabilities = voice_activity.probabilities(_one_channel(episode, channel))
+        probabilities = voice_activity.probabilities(
+            block[channel] for block in episode.blocks(BLOCK_S, SAMPLE_RATE)
+        )
         frames = (np.arange(len(probabilities)) * FRAME_S / LEVEL_FRAME_S).astype(int)
         audible = levels_db[channel] > levels_db[1 - channel] - APART_DB
         heard = probabilities * audible[np.minimum(frames, len(audible) - 1)]
@@ -90,6 +85,14 @@ def channel_turns(
     return sorted(turns, key=lambda turn: (turn.start_s, turn.end_s, turn.speaker))
 
 
-def _one_channel(episode: Signal, channel: int) -> Iterator[Float32]:
-    for block in episode.blocks(10.0, SAMPLE_RATE):
-        yield block[channel]
+def _levels(episode: Signal, limit_s: float | None = None) -> Float32:
+    """Level of both channels, dB re full scale, ``[2, frames]``, of all or about the first `limit_s`."""
+    size = round(LEVEL_FRAME_S * SAMPLE_RATE)
+    blocks = reblock(episode.blocks(BLOCK_S, SAMPLE_RATE), 128 * size)
+    count = None if limit_s is None else math.ceil(limit_s / (128 * LEVEL_FRAME_S))
+    parts = []
+    for block in itertools.islice(blocks, count):
+        filled = np.pad(block, ((0, 0), (0, -block.shape[1] % size)))
+        power = (filled.reshape(2, -1, size) ** 2).mean(axis=2)
+        parts.append(10 * np.log10(power + np.float32(1e-10)))
+    return np.concatenate(parts, axis=1)

@@ -1,8 +1,8 @@
 """An episode as two streams, one for each of its main speakers.
 
-With one speaker on each channel the channels are the streams. Else each stream is the mix, heard
-while its speaker has the floor (see `turns`) and silent otherwise; it fades over `FADE_S` around the
-change, and where speakers do not overlap the streams add up to the mix.
+With one speaker on each channel the channels are the streams. Else each stream is the mix without the
+turns that are the other's alone: what the speaker has the floor for (see `turns`). It fades in and out
+over `FADE_S`.
 """
 
 from __future__ import annotations

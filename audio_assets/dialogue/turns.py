@@ -1,8 +1,8 @@
-"""Speaker turns, and who has the floor in between.
+"""Speaker turns, and when each speaker has the floor.
 
 Times are seconds from the start of the episode. Turns of different speakers may overlap. A speaker
-has the floor during each of their turns and in the pauses around it, up to the middle of a pause that
-another speaker ends: so every moment belongs to someone, and a laugh between two turns to the nearer.
+has the floor unless another main speaker has a turn and they have none: in their own turns, and in
+pauses, since turns do not say who laughs or sighs in a pause.
 """
 
 from __future__ import annotations
@@ -67,30 +67,21 @@ def main_speakers(turns: Sequence[Turn], count: int = 2) -> list[str]:
 
 
 def floor(turns: Sequence[Turn], speakers: Sequence[str]) -> dict[str, Spans]:
-    """When each of `speakers` has the floor.
-
-    Turns of others than `speakers` count as pauses. Together the spans cover all time.
+    """When each of `speakers` has the floor; turns of others count as pauses.
 
     Returns:
-        For each speaker [n, 2] float64, start and end in order, apart from one another; the first
-        start is minus infinity, the last end infinity.
+        For each speaker [n, 2] float64, start and end in order, apart from one another, from minus
+        infinity to infinity.
     """
-    spans: dict[str, list[list[float]]] = {speaker: [] for speaker in speakers}
-    latest: list[float] | None = None
-    for turn in sorted(turns, key=lambda turn: (turn.start_s, turn.end_s)):
-        if turn.speaker not in spans:
-            continue
-        span = [turn.start_s, turn.end_s]
-        if latest is None:
-            span[0] = -math.inf
-        elif turn.start_s > latest[1]:
-            span[0] = latest[1] = (latest[1] + turn.start_s) / 2
-        spans[turn.speaker].append(span)
-        if latest is None or span[1] > latest[1]:
-            latest = span
-    if latest is not None:
-        latest[1] = math.inf
-    return {speaker: _merged(listed) for speaker, listed in spans.items()}
+    own = {
+        speaker: _union([(t.start_s, t.end_s) for t in turns if t.speaker == speaker])
+        for speaker in speakers
+    }
+    floors = {}
+    for speaker in speakers:
+        others = _union(np.concatenate([np.empty((0, 2)), *(own[o] for o in speakers if o != speaker)]))
+        floors[speaker] = _union(np.concatenate([own[speaker], _complement(others)]))
+    return floors
 
 
 def held_s(spans: Spans, start_s: float, end_s: float) -> float:
@@ -99,11 +90,18 @@ def held_s(spans: Spans, start_s: float, end_s: float) -> float:
     return float(np.maximum(inside, 0).sum())
 
 
-def _merged(spans: Sequence[Sequence[float]]) -> Spans:
+def _union(spans: Sequence[tuple[float, float]] | Spans) -> Spans:
+    """Spans in order, those that overlap or touch as one."""
     merged: list[list[float]] = []
-    for start_s, end_s in spans:
+    for start_s, end_s in sorted(map(tuple, spans)):
         if merged and start_s <= merged[-1][1]:
             merged[-1][1] = max(merged[-1][1], end_s)
         else:
             merged.append([start_s, end_s])
     return np.array(merged, dtype=np.float64).reshape(-1, 2)
+
+
+def _complement(spans: Spans) -> Spans:
+    """The time between spans that are in order and apart."""
+    edges = np.concatenate([[-math.inf], spans.reshape(-1), [math.inf]])
+    return edges.reshape(-1, 2)

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from audio_assets.engine.item_asset import OBJECTS, RECORD, ItemAsset
+from audio_assets.engine.item_asset import MODEL, OBJECTS, RECORD, ItemAsset
 from audio_assets.engine.outcomes import ItemResult, NotApplicable, Outcome
 from audio_assets.engine.tables import Blob, InvalidRow, Item, Row
 from audio_assets.engine.tasks import ItemTask, Task, Upstream, WorkerSetup
@@ -127,6 +127,8 @@ class Computer:
 
     def _keywords(self, asset: ItemAsset, items: Sequence[Item]) -> dict[str, Any]:
         keywords = {**asset.parameters, **self._setup.parameters.get(asset.name, {})}
+        if asset.model:
+            keywords[MODEL] = self._setup.models[asset.model]
         if asset.takes_objects:
             keywords[OBJECTS] = self._setup.objects
         if asset.reads:

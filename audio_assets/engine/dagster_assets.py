@@ -127,7 +127,7 @@ def _spec(platform: Platform, asset: ItemAsset, partitions: Partitions) -> dg.As
         }
     return dg.AssetSpec(
         asset.name,
-        deps=[*asset.upstream, asset.item.plural],
+        deps=[*asset.upstream, *([asset.model] if asset.model else []), asset.item.plural],
         description=asset.description,
         metadata=metadata,
         skippable=True,

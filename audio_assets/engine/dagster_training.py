@@ -7,8 +7,9 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel, create_model
 
+from audio_assets.engine.checkpoints import MODEL_CARD, Checkpoint
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.training import MODEL_CARD, Checkpoint, run_training
+from audio_assets.engine.training import run_training
 from audio_assets.engine.training_asset import TrainingAsset
 from audio_assets.resources.accelerator import choose_accelerator
 

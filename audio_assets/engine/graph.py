@@ -8,11 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from typing import TypeVar
 
 from audio_assets.engine.code_hash import CodeState
 from audio_assets.engine.item_asset import ItemAsset, Recipe
 from audio_assets.engine.tables import ItemKind
+from audio_assets.engine.training_asset import TrainingAsset
 from audio_assets.settings import Settings
+
+
+Found = TypeVar("Found", ItemAsset, TrainingAsset)
 
 
 class GraphError(ValueError):
@@ -156,9 +161,9 @@ class AssetGraph:
         return {role: settings.backend_of(role) for role in roles}
 
 
-def find_item_assets(modules: Sequence[str]) -> list[ItemAsset]:
-    """The item assets that `modules` (packages with all they hold) define, in the order written."""
-    found: dict[tuple[str, str], ItemAsset] = {}
+def find_assets(modules: Sequence[str], kind: type[Found]) -> list[Found]:
+    """The assets of `kind` that `modules` (packages with all they hold) define, in the order written."""
+    found: dict[tuple[str, str], Found] = {}
     for name in modules:
         module = importlib.import_module(name)
         names = [name]
@@ -167,6 +172,6 @@ def find_item_assets(modules: Sequence[str]) -> list[ItemAsset]:
             names += sorted(info.name for info in walked)
         for part in names:
             for value in vars(importlib.import_module(part)).values():
-                if isinstance(value, ItemAsset):
+                if isinstance(value, kind):
                     found.setdefault(value.reference, value)
     return list(found.values())

@@ -8,6 +8,8 @@ The function's signature says what it needs:
   upstream may be not applicable;
 - keyword-only parameters named like a role receive that role's backend;
 - a keyword-only parameter ``record`` receives the columns of the catalog that `reads` names;
+- a keyword-only parameter ``model`` receives the folder of the newest checkpoint of the training asset
+  that `model` names; the checkpoint is part of the fingerprint;
 - a keyword-only parameter ``objects`` receives the object storage, for the objects that rows name;
 - all other keyword-only parameters have defaults, are part of the fingerprint and can be set.
 
@@ -20,7 +22,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +32,7 @@ from audio_assets.engine.tables import ItemKind, Table
 
 RECORD = "record"
 OBJECTS = "objects"
+MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class ItemAsset:
     roles: tuple[Role, ...] = ()
     reads: tuple[str, ...] = ()
     takes_objects: bool = False
+    model: str | None = None
     batch_size: int = 1
     time_limit_s: float | None = None
     memory_limit_gib: float | None = None
@@ -118,6 +122,10 @@ class Recipe:
     licence: str | None
     columns: tuple[tuple[str, str], ...]
 
+    def made_by(self, model: str, checkpoint: str, licences: str) -> Recipe:
+        """The recipe with a trained model for its backend."""
+        return replace(self, backend=model, revision=checkpoint, licence=licences or None)
+
     @cached_property
     def identity(self) -> str:
         """The part of the fingerprint that is the same for all items."""
@@ -134,6 +142,7 @@ def item_asset(
     bundle: str | None = None,
     roles: Sequence[Role] = (),
     reads: Sequence[str] = (),
+    model: str | None = None,
     batch_size: int = 1,
     time_limit_s: float | None = None,
     memory_limit_gib: float | None = None,
@@ -162,7 +171,8 @@ def item_asset(
         positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         if not positional:
             raise ValueError(f"{where} takes no item; its first parameter must be the {table.item.name}.")
-        given = {role.name for role in roles} | ({RECORD} if reads else set())
+        given = {role.name for role in roles}
+        given |= ({RECORD} if reads else set()) | ({MODEL} if model else set())
         keyword = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in given | {OBJECTS}]
         missing = [p.name for p in keyword if p.default is p.empty]
         if missing:
@@ -189,6 +199,7 @@ def item_asset(
             parameters={p.name: p.default for p in keyword},
             roles=tuple(roles),
             reads=tuple(reads),
+            model=model,
             takes_objects=any(p.name == OBJECTS for p in parameters),
             batch_size=batch_size,
             time_limit_s=time_limit_s,

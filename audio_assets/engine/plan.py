@@ -74,7 +74,8 @@ def make_plan(
     """Plan the `selected` assets for `items`.
 
     `entries` must hold the ledger of the selected assets and of their upstream. Items whose upstream
-    has no value and gets none in this run are blocked: they are left as they are.
+    has no value and gets none in this run are blocked: they are left as they are. So are all items of an
+    asset without a recipe: the model it needs has not been trained.
     """
     wanted = set(selected)
     plan: Plan = {}
@@ -89,7 +90,7 @@ def make_plan(
                 asset,
                 items,
                 entries=entries[asset.name],
-                recipe=recipes[asset.name],
+                recipe=recipes.get(asset.name),
                 code_hash=code[asset.name].digest,
                 sources=sources,
                 options=options,
@@ -112,7 +113,7 @@ def _plan_asset(
     items: Mapping[str, Item],
     *,
     entries: Mapping[str, Entry],
-    recipe: Recipe,
+    recipe: Recipe | None,
     code_hash: str,
     sources: Mapping[str, Mapping[str, str]],
     options: RunOptions,
@@ -122,7 +123,9 @@ def _plan_asset(
     for key, item in items.items():
         entry = entries.get(key)
         absent = [name for name, source in sources.items() if key not in source]
-        if absent:
+        if recipe is None:
+            absent.append(asset.model or "its model")
+        if absent or recipe is None:
             plan.states[key] = _state(entry, None, code_hash)
             plan.blocked[key] = f"waits for {', '.join(absent)}"
             continue

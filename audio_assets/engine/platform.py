@@ -11,12 +11,14 @@ from pathlib import Path
 
 import duckdb
 
+from audio_assets.engine.checkpoints import TRAINING_TABLES, Checkpoint, latest_checkpoint
 from audio_assets.engine.code_hash import CodeState
 from audio_assets.engine.graph import AssetGraph
 from audio_assets.engine.item_asset import Recipe
 from audio_assets.engine.ledger import FEW_ITEMS, LEDGER, LEDGER_COLUMNS, arrow_table, read_entries
 from audio_assets.engine.plan import DEFAULT, Plan, RunOptions, State, make_plan
 from audio_assets.engine.tables import FLOAT, TEXT, Column, Item, ItemKind
+from audio_assets.engine.training_asset import TrainingAsset
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
@@ -45,11 +47,31 @@ class Platform:
     objects: Objects
     tables: Mapping[str, Sequence[Column]]
     views: Sequence[Path] = ()
+    trainings: tuple[TrainingAsset, ...] = ()
 
     @cached_property
     def recipes(self) -> Mapping[str, Recipe]:
         """How each asset is computed under these settings."""
         return self.graph.recipes(self.settings)
+
+    def models(self) -> dict[str, Checkpoint]:
+        """The newest checkpoint of each training that item assets need."""
+        names = {asset.model for asset in self.graph.assets if asset.model}
+        found = {name: latest_checkpoint(self.lake, name) for name in sorted(names)}
+        return {name: checkpoint for name, checkpoint in found.items() if checkpoint is not None}
+
+    def recipes_with(self, models: Mapping[str, Checkpoint]) -> dict[str, Recipe]:
+        """The recipes, those of assets that need a trained model with its checkpoint, or left out."""
+        recipes = dict(self.recipes)
+        for asset in self.graph.assets:
+            if asset.model in models:
+                model = models[asset.model]
+                recipes[asset.name] = recipes[asset.name].made_by(
+                    model.asset, model.checkpoint, model.licences
+                )
+            elif asset.model:
+                del recipes[asset.name]
+        return recipes
 
     @cached_property
     def code(self) -> Mapping[str, CodeState]:
@@ -62,6 +84,8 @@ class Platform:
             STATE: STATE_COLUMNS,
             DICTIONARY: DICTIONARY_COLUMNS,
             LEDGER: LEDGER_COLUMNS,
+            **TRAINING_TABLES,
+            **{table.name: table.all_columns for t in self.trainings for table in t.evaluation},
             **self.tables,
             **{asset.name: asset.table.all_columns for asset in self.graph.assets},
         }
@@ -144,7 +168,13 @@ class Platform:
         needed = {u for name in names for u in self.graph.by_name[name].upstream} | set(names)
         entries = read_entries(self.lake, needed, list(items))
         return make_plan(
-            self.graph, names, items, entries=entries, recipes=self.recipes, code=self.code, options=options
+            self.graph,
+            names,
+            items,
+            entries=entries,
+            recipes=self.recipes_with(self.models()),
+            code=self.code,
+            options=options,
         )
 
     def states(self) -> dict[str, dict[str, State]]:

@@ -19,12 +19,18 @@ class Observer(Protocol):
     def finished(self, result: ItemResult) -> None:
         """One asset of one item has ended; it is not yet stored."""
 
+    def training(self, name: str) -> None:
+        """A training begins."""
+
 
 class _Nobody:
     def planned(self, totals: Mapping[str, int]) -> None:
         pass
 
     def finished(self, result: ItemResult) -> None:
+        pass
+
+    def training(self, name: str) -> None:
         pass
 
 

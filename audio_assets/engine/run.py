@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audio_assets.engine.batching import batches
+from audio_assets.engine.checkpoints import Checkpoint
 from audio_assets.engine.graph import Bundle
 from audio_assets.engine.item_asset import ItemAsset
 from audio_assets.engine.ledger import Entries, Writing, read_entries, with_quarantine, write_results
@@ -73,13 +74,15 @@ class BundleRun:
         # Upstream is read as of this snapshot, so that fingerprints and values belong together even if
         # another run computes upstream again meanwhile.
         self._snapshot = platform.lake.snapshot()
+        self._models = platform.models()
+        self._recipes = platform.recipes_with(self._models)
         self._entries: Entries = read_entries(platform.lake, needed, list(items), self._snapshot)
         self.plan: Plan = make_plan(
             platform.graph,
             names,
             items,
             entries=self._entries,
-            recipes=platform.recipes,
+            recipes=self._recipes,
             code=platform.code,
             options=options,
         )
@@ -115,7 +118,7 @@ class BundleRun:
             return
         started = time.monotonic()
         tasks = self._tasks([item for key, item in self._items.items() if key in wanted])
-        with local_workers(self._platform, self._assets, len(wanted)) as workers:
+        with local_workers(self._platform, self._assets, len(wanted), self._models) as workers:
             for chunk in self._chunks(workers, tasks):
                 yield self._store(chunk)
                 for summary in self.summaries.values():
@@ -147,7 +150,7 @@ class BundleRun:
             results.append(result)
         writing = Writing(
             assets={asset.name: asset for asset in self._assets},
-            recipes=self._platform.recipes,
+            recipes=self._recipes,
             code=self._platform.code,
             items=self._items,
             fingerprints={name: plan.fingerprints for name, plan in self.plan.items()},
@@ -222,7 +225,12 @@ class BundleRun:
         return rows
 
 
-def local_workers(platform: Platform, assets: Sequence[ItemAsset], items: int) -> LocalWorkers:
+def local_workers(
+    platform: Platform,
+    assets: Sequence[ItemAsset],
+    items: int,
+    models: Mapping[str, Checkpoint] | None = None,
+) -> LocalWorkers:
     """Workers on this machine for `assets`, no more than there are items."""
     settings = platform.settings
     choices = platform.graph.choices(settings)
@@ -232,6 +240,10 @@ def local_workers(platform: Platform, assets: Sequence[ItemAsset], items: int) -
         backends=choices,
         objects=platform.objects,
         code={asset.name: asset.code(choices).digest for asset in assets},
+        models={
+            name: checkpoint.local(platform.objects, settings.home / "cache")
+            for name, checkpoint in (models or {}).items()
+        },
     )
     limits = Limits(
         time_s={a.name: a.time_limit_s or settings.time_limit_s for a in assets},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from audio_assets.engine.outcomes import ItemResult
@@ -60,7 +61,8 @@ class Task:
 class WorkerSetup:
     """What a worker loads once: assets by module and name, in order, and their settings.
 
-    `code` has the digest of each asset's code, as the run has read it.
+    `code` has the digest of each asset's code, as the run has read it; `models` the folders of the
+    checkpoints that assets need, by training asset.
     """
 
     assets: tuple[tuple[str, str], ...]
@@ -68,6 +70,7 @@ class WorkerSetup:
     parameters: Mapping[str, Mapping[str, Any]]
     backends: Mapping[str, str]
     objects: Objects
+    models: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Running a training: choose its items, keep its checkpoint, tell where everything came from.
 
-A checkpoint is a folder of objects ``<asset>/<checkpoint>/``: ``model.safetensors``, ``config.json``,
-``README.md`` (the model card) and figures. The tables `checkpoints` and `training_items` lead from it to the lake
+The tables `checkpoints` and `training_items` lead from it to the lake
 snapshot, the items, their split, and their licences.
 """
 
@@ -9,78 +8,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 from pydantic import BaseModel
 
+from audio_assets.engine.checkpoints import (
+    CHECKPOINT_COLUMNS,
+    CHECKPOINT_FILES,
+    MODEL_CARD,
+    TRAINING_ITEM_COLUMNS,
+    Checkpoint,
+    latest_checkpoint,
+)
 from audio_assets.engine.ledger import arrow_table, read_entries
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.tables import INTEGER, TEXT, TIMESTAMP, Column, Item
+from audio_assets.engine.tables import Item
 from audio_assets.engine.training_asset import SPLITS, Trained, Training, TrainingAsset, TrainingError
-from audio_assets.resources.objects import Objects
 from audio_assets.resources.tracking import Tracker, training_root
-
-CHECKPOINT_COLUMNS = (
-    Column("checkpoint", TEXT, doc="Fingerprint of code version, configuration, seed and data"),
-    Column("asset", TEXT, doc="The training asset"),
-    Column("snapshot", INTEGER, doc="Lake snapshot that was read"),
-    Column("code_version", TEXT, doc="The version the asset declares"),
-    Column("code_hash", TEXT, doc="Hash of the training's code and of the libraries it used"),
-    Column("libraries_json", TEXT, doc="Versions of those libraries"),
-    Column("config_json", TEXT, doc="Configuration"),
-    Column("seed", INTEGER, doc="Seed of all random numbers"),
-    Column("device", TEXT, doc="Device it was trained on"),
-    Column("dtype", TEXT, doc="Number type of the computation"),
-    Column("metrics_json", TEXT, doc="Final metrics"),
-    Column("licences", TEXT, doc="Licences of the models and data upstream"),
-    Column("folder", TEXT, doc="Beginning of the keys of its objects"),
-    Column("mlflow_run_id", TEXT, doc="MLflow run; empty if the server has not been reached yet"),
-    Column("run_id", TEXT, doc="Dagster run"),
-    Column("created_at", TIMESTAMP, doc="When it was written"),
-)
-
-TRAINING_ITEM_COLUMNS = (
-    Column("checkpoint", TEXT, doc="See `checkpoints`"),
-    Column("item", TEXT, doc="Key of the item"),
-    Column("split", TEXT, doc="train, validation or test"),
-    Column("content_hash", TEXT, doc="Hash of the item's bytes"),
-    Column("upstream_json", TEXT, doc="Fingerprints of the values that were read, by asset"),
-)
-
-CHECKPOINT_FILES = ("model.safetensors", "config.json")
-MODEL_CARD = "README.md"
-TRAINING_TABLES = {"checkpoints": CHECKPOINT_COLUMNS, "training_items": TRAINING_ITEM_COLUMNS}
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A stored checkpoint."""
-
-    checkpoint: str
-    folder: str
-    metrics: Mapping[str, float]
-
-    def local(self, objects: Objects, cache: Path) -> Path:
-        """The checkpoint's folder on this machine, for loading."""
-        files = [objects.local_file(f"{self.folder}/{name}", cache) for name in CHECKPOINT_FILES]
-        return files[0].parent
-
-
-def latest_checkpoint(platform: Platform, asset: str) -> Checkpoint | None:
-    """The newest checkpoint of a training asset."""
-    rows = platform.lake.rows(
-        "SELECT checkpoint, folder, metrics_json FROM checkpoints "
-        "WHERE asset = ? ORDER BY created_at DESC LIMIT 1",
-        [asset],
-    )
-    if not rows:
-        return None
-    checkpoint, folder, metrics = rows[0]
-    return Checkpoint(checkpoint, folder, json.loads(metrics))
-
 
 def run_training(
     platform: Platform,
@@ -101,10 +47,10 @@ def run_training(
     Raises:
         TrainingError: no item has all upstream values, or the result is incomplete.
     """
-    snapshot = int(platform.lake.rows("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')")[0][0])
+    snapshot = platform.lake.snapshot()
     items, upstream = _ready_items(platform, asset)
     name = asset.fingerprint(config, seed, upstream)
-    done = latest_checkpoint(platform, asset.name)
+    done = latest_checkpoint(platform.lake, asset.name)
     if done is not None and done.checkpoint == name:
         return done, False
     folder = training_root(platform.settings) / asset.name / name
@@ -129,6 +75,19 @@ def run_training(
     tracker.end("FINISHED")
     _note_mlflow_run(platform, name, tracker)
     return checkpoint, True
+
+
+def needs_training(platform: Platform, asset: TrainingAsset) -> bool:
+    """Whether training with default configuration would make a checkpoint that is not there.
+
+    False where there is nothing to learn from yet.
+    """
+    try:
+        _, upstream = _ready_items(platform, asset)
+    except TrainingError:
+        return False
+    done = latest_checkpoint(platform.lake, asset.name)
+    return done is None or done.checkpoint != asset.fingerprint(asset.config(), 0, upstream)
 
 
 def _ready_items(
@@ -242,7 +201,7 @@ def _keep(
             connection.unregister("new_rows")
 
     platform.lake.write(change)
-    return Checkpoint(name, prefix, dict(trained.metrics))
+    return Checkpoint(name, asset.name, prefix, licences, dict(trained.metrics))
 
 
 def _licences(platform: Platform, asset: TrainingAsset) -> str:

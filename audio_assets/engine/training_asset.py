@@ -138,6 +138,11 @@ class TrainingAsset:
         """Module and name of the function."""
         return self.fn.__module__, self.fn.__qualname__
 
+    @property
+    def job_name(self) -> str:
+        """The job that trains it."""
+        return f"train_{self.name}"
+
     @cached_property
     def code(self) -> CodeState:
         """The code behind the training."""

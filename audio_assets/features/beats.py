@@ -1,7 +1,7 @@
 """Beats: Essentia's tracker, then the metrical level and the exact times on the onset envelope.
 
-`RhythmExtractor2013` (Zapata, Davies & Gómez, "Multi-feature beat tracking", 2014) is the base. It is
-right about the pulse far more often than about three things, which are mended here:
+The pulse of `pulse.extract_pulse` is the base. It is right about the period far more often than about
+three things, which are mended here:
 
 - the level: it hears 200 bpm as 100 and 60 bpm as 120 whatever sounds between the beats
   (`choose_level`);
@@ -14,8 +14,6 @@ The last two are one dynamic programme (`align_beats`; Ellis, "Beat tracking by 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,16 +23,11 @@ from audio_assets.features.spectrogram import ANALYSIS_RATE, Float32, mel_filter
 
 Float64 = NDArray[np.float64]
 
-SHORTEST_S = 3.0
-"""Shorter signals have no beats: the tracker needs some periods of the slowest tempo."""
-
-FEWEST_TICKS = 4
-
 BAND_EDGES_HZ = (200.0, 2500.0)
 """Between bass drum and bass, the body of the music, and cymbals."""
 
 FASTEST_DOUBLED_BPM = 105.0
-"""Essentia's beats this slow or slower may stand for twice the tempo; it finds none above 208 bpm."""
+"""Essentia's beats of this tempo or slower may stand for twice the tempo; it finds none above 208 bpm."""
 
 EVEN_SHARE = 0.8
 """Pulses that carry this share of the beats' accent in every band cannot be told from beats."""
@@ -58,43 +51,17 @@ PRIOR_WIDTH_FRAMES = 3.0
 LOCAL_BEATS = 9
 
 
-@dataclass(frozen=True)
-class Pulse:
-    """What RhythmExtractor2013 says of a signal."""
-
-    ticks_s: Float64
-    bpm: float | None
-    """Essentia's own figure, quantised; None without beats."""
-    confidence: float | None
-    """Agreement of five trackers: 0..5.32; below 1.5 low, above 3.5 high. None without beats."""
-
-
-def extract_pulse(samples: Float32) -> Pulse:
-    """Run Essentia's RhythmExtractor2013 (multifeature) on a mono signal at 44100 Hz.
+def track_beats(ticks_s: Float64, accents: Float32) -> Float64:
+    """Beat times, from Essentia's beats and the accents of the same signal.
 
     Shape:
-        - samples: ``[n]``
-    """
-    if len(samples) < SHORTEST_S * ANALYSIS_RATE or not samples.any():
-        return Pulse(np.zeros(0), None, None)
-    from essentia.standard import RhythmExtractor2013
-
-    bpm, ticks, confidence, _, _ = RhythmExtractor2013(method="multifeature")(samples)
-    if len(ticks) < FEWEST_TICKS:
-        return Pulse(np.zeros(0), None, None)
-    return Pulse(ticks.astype(np.float64), float(bpm), max(float(confidence), 0.0))
-
-
-def track_beats(pulse: Pulse, accents: Float32) -> Float64:
-    """Beat times, from Essentia's pulse and the accents of the same signal.
-
-    Shape:
+        - ticks_s: ``[ticks]`` of `pulse.Pulse`; none, or at least `pulse.FEWEST_TICKS`
         - accents: ``[frames, 3]`` of `band_accents`
         - Output: ``[beats]`` in seconds, increasing
     """
-    if not len(pulse.ticks_s):
-        return pulse.ticks_s
-    return align_beats(choose_level(pulse.ticks_s, accents), accents.mean(axis=1))
+    if not len(ticks_s):
+        return ticks_s
+    return align_beats(choose_level(ticks_s, accents), accents.mean(axis=1))
 
 
 def band_accents(rises: Float32) -> Float32:

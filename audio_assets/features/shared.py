@@ -9,6 +9,7 @@ from __future__ import annotations
 from audio_assets.audio.signal import Signal
 from audio_assets.features import beats, constant_q, hpcp, onsets
 from audio_assets.features.frames import Frames, describe_frames
+from audio_assets.features.pulse import Pulse, extract_pulse
 from audio_assets.features.spectrogram import ANALYSIS_RATE, Float32
 
 
@@ -32,9 +33,9 @@ def detected_onsets(signal: Signal) -> onsets.Onsets:
     return onsets.detect_onsets(signal.once(rises).mean(axis=1))
 
 
-def pulse(signal: Signal) -> beats.Pulse:
-    """Essentia's beats, tempo and confidence."""
-    return beats.extract_pulse(signal.mono(ANALYSIS_RATE))
+def pulse(signal: Signal) -> Pulse:
+    """Essentia's beats and tempo."""
+    return extract_pulse(signal.mono(ANALYSIS_RATE))
 
 
 def pitch_classes(signal: Signal) -> hpcp.PitchClasses:

@@ -14,10 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audio_assets.settings import Settings
-
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
+
+    from audio_assets.settings import Settings
 
 
 class ObjectError(RuntimeError):

@@ -61,7 +61,8 @@ class StreamingFrames:
         """What one process sees in one pass.
 
         Raises:
-            ValueError: ranks, lanes and batch size that do not divide one another.
+            ValueError: ranks, lanes and batch size that do not divide one another, fewer frames
+                than lanes.
         """
         plan = _Plan(self, epoch)
         return FrameBatches(epoch.first_batch, plan.n_batches, plan.batches)
@@ -94,6 +95,8 @@ class _Plan:
                 f"{epoch.world_size} ranks cannot share {lanes} lanes equally; wanted a number of "
                 f"lanes that is a multiple of {epoch.world_size}"
             )
+        if epoch.shuffle and len(data.labels) < lanes:
+            raise ValueError(f"{len(data.labels)} frames for {lanes} lanes; wanted at least one for each")
         bounds = np.arange(lanes + 1) * len(data.labels) // lanes
         lane_frames = np.diff(bounds)
         if epoch.shuffle:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from audio_assets.engine import FLOAT, TEXT, Column, ItemAsset
-from audio_assets.engine.dagster_assets import build_bundle_asset
+from audio_assets.engine.dagster_assets import EXECUTOR_CONFIG, build_bundle_asset
 from audio_assets.engine.graph import AssetGraph
 from audio_assets.engine.ledger import arrow_table
 from audio_assets.engine.outcomes import ItemResult
@@ -30,6 +31,7 @@ CATALOG = (
     Column("duration_s", FLOAT, doc="Length"),
 )
 ALL = (toys.lengths, toys.words, toys.ratios, toys.remarks, toys.copies)
+BENCHES: dict[str, Bench] = {}
 
 
 @dataclass
@@ -85,11 +87,11 @@ class Bench:
         return self.platform.lake.rows(sql)
 
     def definitions(self) -> dg.Definitions:
+        assets = [build_bundle_asset(self.platform, bundle) for bundle in self.platform.graph.bundles]
         return dg.Definitions(
-            assets=[
-                dg.AssetSpec("notes"),
-                *(build_bundle_asset(self.platform, b) for b in self.platform.graph.bundles),
-            ]
+            assets=[dg.AssetSpec("notes"), *assets],
+            jobs=[dg.define_asset_job("toys", selection=dg.AssetSelection.assets(*assets))],
+            executor=dg.in_process_executor.configured(EXECUTOR_CONFIG),
         )
 
 
@@ -104,9 +106,16 @@ def make_bench(folder: Path, assets: Iterable[ItemAsset] = ALL, **settings: obje
     )
     platform.prepare()
     (folder / "notes").mkdir(exist_ok=True)
-    return Bench(platform, folder / "notes")
+    BENCHES[str(folder)] = Bench(platform, folder / "notes")
+    return BENCHES[str(folder)]
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return make_bench(tmp_path)
+
+
+@cache
+def toy_job(folder: str) -> dg.JobDefinition:
+    """The job over all toy assets of a bench, which Dagster asks for several times in each run."""
+    return BENCHES[folder].definitions().resolve_job_def("toys")

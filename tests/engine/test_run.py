@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from audio_assets.engine import Outcome
+from audio_assets.engine import Outcome, source
 from audio_assets.engine.graph import AssetGraph
 from audio_assets.engine.ledger import forget
 from audio_assets.engine.plan import DEFAULT, RunOptions, State
@@ -153,6 +157,66 @@ def test_what_code_that_drifted_returns_is_stored_although_the_fingerprint_is_th
     assert same == fingerprint
     assert bench.platform.objects.get(after) == b"second"
     assert bench.platform.objects.get(before) == b"first", "older snapshots still name it"
+
+
+def test_an_object_that_does_not_fit_on_the_disk_fails_its_item_and_leaves_no_part_of_itself(bench):
+    bench.add({"a": "full", "b": "small", "c": "small too"})
+    bench.run(["copies"])
+    ledger = dict(bench.query("SELECT item, reason FROM ledger"))
+    assert re.fullmatch(
+        r"Object copies/a/.*\.txt \(2097152 bytes\) could not be written to .*File too large.*",
+        ledger.pop("a"),
+    )
+    assert ledger == {"b": None, "c": None}
+    objects = bench.platform.objects
+    stored = dict(bench.query("SELECT item, copy FROM copies"))
+    assert {key for key, _ in objects.modified()} == set(stored.values())
+    files = [path for path in Path(objects.root).rglob("*") if path.is_file()]
+    assert len(files) == 2
+    assert {item: objects.get(key) for item, key in stored.items()} == {"b": b"small", "c": b"small too"}
+
+
+DRIFTING = """
+from audio_assets.engine import TEXT, Column, Table, item_asset
+from tests.engine.toys import NOTE
+
+SHOUTS = Table("shouts", NOTE, [Column("shout", TEXT, doc="Loud")])
+MARK = "!"
+
+def louder(note):
+    return note.upper() + MARK
+
+@item_asset(table=SHOUTS, group="toys", code_version="1")
+def shouts(note):
+    return {"shout": louder(note)}
+"""
+
+
+def test_values_of_code_that_was_edited_are_found_and_redone_only_when_asked(tmp_path, monkeypatch):
+    (tmp_path / "drifting.py").write_text(DRIFTING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def reopened() -> Bench:
+        """What a new process would see."""
+        sys.modules.pop("drifting", None)
+        importlib.invalidate_caches()
+        source.parse.cache_clear()
+        source.definition.cache_clear()
+        return make_bench(tmp_path, [importlib.import_module("drifting").shouts])
+
+    bench = reopened()
+    bench.add({"a": "one", "b": "two"})
+    bench.run(["shouts"], items=["a"])
+    (tmp_path / "drifting.py").write_text(DRIFTING.replace('"!"', '"!!!"'))
+    bench = reopened()
+    assert bench.platform.states() == {"shouts": {"a": State.DRIFTED, "b": State.MISSING}}
+    bench.run(["shouts"])
+    assert bench.query("SELECT item, shout FROM shouts ORDER BY item") == [("a", "ONE!"), ("b", "TWO!!!")]
+    assert bench.platform.states() == {"shouts": {"a": State.DRIFTED, "b": State.OK}}
+    bench.run(["shouts"], RunOptions(drifted=True))
+    assert bench.query("SELECT item, shout FROM shouts ORDER BY item") == [("a", "ONE!!!"), ("b", "TWO!!!")]
+    assert bench.platform.states() == {"shouts": {"a": State.OK, "b": State.OK}}
 
 
 def test_upstream_is_read_as_it_was_planned_though_another_run_computes_it_anew_meanwhile(bench):

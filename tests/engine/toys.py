@@ -6,6 +6,7 @@ An item is a small text file: its words are instructions, such as ``crash`` or `
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -119,6 +120,9 @@ COPIES = Table("copies", NOTE, [Column("copy", OBJECT, doc="The note's text")])
 def copies(notes: list[str]) -> list[dict[str, Blob]]:
     if any(note.startswith("crash") for note in notes):
         os.kill(os.getpid(), signal.SIGKILL)
+    if any(note.startswith("full") for note in notes):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
+        return [{"copy": Blob(note.encode() * (2**19 if note == "full" else 1), "txt")} for note in notes]
     if len(notes) > 2:
         raise MemoryError("more than two at once")
     return [{"copy": Blob(note.encode(), "txt")} for note in notes]

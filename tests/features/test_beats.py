@@ -4,9 +4,10 @@ import mir_eval
 import numpy as np
 import pytest
 
-from audio_assets.features.beats import Pulse, band_accents, choose_level, extract_pulse, track_beats
+from audio_assets.features.beats import band_accents, choose_level, track_beats
 from audio_assets.features.frames import describe_frames
 from audio_assets.features.onsets import band_rises
+from audio_assets.features.pulse import extract_pulse, measure_agreement
 from audio_assets.features.tempo import measure_tempo
 from tests.features.music import RATE, click_track, drum_loop, noise
 
@@ -16,7 +17,7 @@ def accents_of(samples):
 
 
 def beats_of(samples):
-    return track_beats(extract_pulse(samples), accents_of(samples))
+    return track_beats(extract_pulse(samples).ticks_s, accents_of(samples))
 
 
 @pytest.mark.parametrize("sound", ["tick", "burst"])
@@ -81,6 +82,14 @@ def test_signals_below_three_seconds_have_no_beats(seconds):
     assert len(beats_of(noise(seconds))) == 0
 
 
+def test_beats_begin_and_end_with_the_music():
+    loop = drum_loop("rock", 120, seconds=20, chords=True)
+    silence = np.zeros(12 * RATE, np.float32)
+    beats_s = beats_of(np.concatenate([silence, loop.samples, silence]))
+    assert mir_eval.beat.f_measure(12 + loop.beats_s, beats_s) >= 0.95
+    assert 12 <= beats_s[0] <= beats_s[-1] <= 32
+
+
 def test_silence_has_no_beats():
     silence = np.zeros(20 * RATE, np.float32)
     assert len(beats_of(silence)) == 0
@@ -89,4 +98,10 @@ def test_silence_has_no_beats():
 def test_ticks_without_any_accent_are_left_where_they_are():
     ticks_s = np.arange(0.5, 9.5, 0.5)
     silent = np.zeros((900, 3), np.float32)
-    np.testing.assert_array_equal(track_beats(Pulse(ticks_s, 120.0, 1.0), silent), ticks_s)
+    np.testing.assert_array_equal(track_beats(ticks_s, silent), ticks_s)
+
+
+def test_confidence_tells_a_beat_from_noise():
+    music, sound = drum_loop("rock", 112, chords=True).samples, noise(30)
+    assert measure_agreement(extract_pulse(music), accents_of(music)) > 1.5
+    assert measure_agreement(extract_pulse(sound), accents_of(sound)) < 1.5

@@ -1,7 +1,5 @@
 """`annotations`: events of an episode, from label tracks beside it and from imported collections."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 

@@ -9,7 +9,7 @@ from audio_assets.assets.catalog import EPISODE
 from audio_assets.audio.signal import Signal
 from audio_assets.dialogue.turns import Spans, floor, held_s, turns_of
 from audio_assets.engine import INTEGER, TEXT, Column, Table, item_asset
-from models.laughter.labels import FRAME_RATE_HZ, frame_labels
+from models.laughter.labels import FRAME_RATE_HZ, LabelKind, frame_labels
 
 LAUGHTER_LABELS = Table(
     "laughter_labels",
@@ -26,7 +26,7 @@ LAUGHTER_LABELS = Table(
     rows="many",
 )
 
-_KINDS = ("detection", "shifted", "onset")
+_KINDS: tuple[LabelKind, ...] = ("detection", "shifted", "onset")
 
 
 @item_asset(table=LAUGHTER_LABELS, group="podcasts", bundle="laughter_labels", code_version="1")
@@ -41,8 +41,8 @@ def laughter_labels(
 ) -> list[dict[str, Any]]:
     """Labels of each user's frames.
 
-    A laugh is the user's if no other main speaker has the floor for more of it: the same rule that
-    gives its sound to the user's stream.
+    A laugh is the user's if the user has the floor for at least half of it, so that it can be heard
+    in the user's stream. One in a pause, which turns ascribe to nobody, is everybody's.
 
     Args:
         episode, annotations, speaker_turns, dialogue_frames: the episode and its upstream rows.
@@ -55,7 +55,7 @@ def laughter_labels(
     laughs = [(a["start_s"], a["end_s"]) for a in annotations if a["label"].casefold() in wanted]
     rows = []
     for user, frame_count in users.items():
-        own = [laugh for laugh in laughs if user in _owners(laugh, floors)]
+        own = [laugh for laugh in laughs if _is_within(laugh, floors[user])]
         for kind in _KINDS:
             lookahead = 0 if kind == "detection" else lookahead_frames
             labels = frame_labels(own, frame_count, kind=kind, lookahead_frames=lookahead)
@@ -72,9 +72,7 @@ def laughter_labels(
     return rows
 
 
-def _owners(laugh: tuple[float, float], floors: dict[str, Spans]) -> list[str]:
-    """Who has the floor longest during a laugh; all of them if several have it equally long."""
+def _is_within(laugh: tuple[float, float], floor: Spans) -> bool:
+    """Whether a laugh, or the frame that one without length begins in, lies at least half in `floor`."""
     start_s, end_s = laugh[0], max(laugh[1], laugh[0] + 1 / FRAME_RATE_HZ)
-    held = {user: held_s(spans, start_s, end_s) for user, spans in floors.items()}
-    longest = max(held.values(), default=0.0)
-    return [user for user, seconds in held.items() if seconds > longest - 1e-9]
+    return held_s(floor, start_s, end_s) >= (end_s - start_s) / 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,7 @@ from audio_assets.assets.catalog import EPISODE
 from audio_assets.audio.signal import Signal
 from audio_assets.backends.dialogue_frames.acoustic import static_frames
 from audio_assets.backends.voice_activity import SAMPLE_RATE, VoiceActivity, speech_segments
-from audio_assets.dialogue.channels import are_apart, channel_levels, channel_turns
+from audio_assets.dialogue.channels import channel_turns, has_speaker_channels
 from audio_assets.dialogue.diarization import diarize
 from audio_assets.dialogue.turns import Turn, imported_turns
 from audio_assets.engine import FLOAT, TEXT, Column, NotApplicable, Role, Table, item_asset
@@ -57,9 +57,10 @@ def speaker_turns(
     voice_activity: VoiceActivity,
     record: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    """Imported turns where there are any; else by channel; else by clustering of voices.
+    """From annotations that name speakers, where there are any; else found by listening.
 
-    `speakers` is the number of clusters.
+    Where each speaker has a channel, channels tell; else voices are clustered into `speakers`
+    speakers.
     """
     turns = imported_turns(annotations or ())
     if not turns:
@@ -71,13 +72,12 @@ def speaker_turns(
 
 def _found_turns(
     episode: Signal, duration_s: float, speakers: int, voice_activity: VoiceActivity
-) -> Sequence[Turn]:
-    levels_db = channel_levels(episode)
-    if levels_db is not None and are_apart(levels_db):
-        return channel_turns(episode, levels_db, voice_activity, duration_s)
+) -> list[Turn]:
+    if has_speaker_channels(episode):
+        return channel_turns(episode, voice_activity, duration_s)
     probabilities = voice_activity.probabilities(block[0] for block in _mono(episode))
     segments = speech_segments(probabilities, duration_s)
-    return diarize(static_frames(_mono(episode))[0], segments, speakers) if segments else ()
+    return diarize(static_frames(_mono(episode))[0], segments, speakers) if segments else []
 
 
 def _mono(episode: Signal) -> Iterator[NDArray[np.float32]]:

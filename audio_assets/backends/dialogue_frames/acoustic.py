@@ -98,8 +98,7 @@ def regression_delta(features: Float32) -> Float32:
     padded = np.pad(features, [*around, (2, 2), (0, 0)], mode="edge")
     near = padded[..., 3:-1, :] - padded[..., 1:-3, :]
     far = padded[..., 4:, :] - padded[..., :-4, :]
-    slope: Float32 = (near + 2 * far) / np.float32(10)
-    return slope
+    return (near + 2 * far) / np.float32(10)
 
 
 def _framed(blocks: Iterable[Float32]) -> Iterator[Float32]:

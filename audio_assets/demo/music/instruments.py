@@ -1,6 +1,6 @@
 """Pitched instruments: a harmonic spectrum that changes in time, read by a phase.
 
-One engine plays them all. For each note the amplitude of every harmonic is written down a hundred
+One engine plays them all. For each note the amplitude of every harmonic is written down fifty
 times a second (source spectrum x low-pass x formants x decay), each row becomes one period of a
 waveform by an inverse FFT, and the phase of the note reads these periods, interpolating along the
 period and between rows. No harmonic lies above 0.45 of the sample rate, so nothing aliases.
@@ -21,7 +21,7 @@ from audio_assets.demo.music.theory import hertz
 
 Samples = NDArray[np.float32]
 
-ROWS_HZ = 100
+ROWS_HZ = 50
 MAX_HARMONICS = 96
 _INAUDIBLE = 1e-4  # harmonics that never rise above this share of the strongest are left out
 

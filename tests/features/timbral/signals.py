@@ -1,14 +1,15 @@
-"""The synthesised signals behind `golden.json`, rebuilt from a seed wherever they are needed.
+"""The synthesised signals behind `golden.json`, rebuilt from their names wherever they are needed.
 
-Every builder returns float32 mono samples in [-1, 1]. They cover what the attributes react to: steady tones and
-noise, plucked and struck notes, rhythm, reverberant decays, dense mixes, short and quiet-started sounds, sparse
-clicks, and the sample rates 22.05, 44.1, 48 and 96 kHz.
+They cover what the attributes react to: steady tones and noise, plucked and struck notes, rhythm, decays in a
+room, dense mixes, short sounds, sounds after silence, sparse clicks, and rates from 22.05 to 96 kHz.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from scipy.signal import butter, lfilter, sosfilt
 
@@ -168,14 +169,12 @@ SIGNALS: dict[str, tuple[int, Build]] = {
 }
 
 
+@lru_cache
 def build(name: str) -> tuple[Samples, int]:
     """One of `SIGNALS` at 0.9 of full scale, with its sample rate in hertz."""
     rate, recipe = SIGNALS[name]
     rng = np.random.default_rng(list(name.encode()))
     samples = recipe(rng, rate)
-    return (0.9 * samples / np.max(np.abs(samples))).astype(np.float32), rate
-
-
-@pytest.fixture(scope="session")
-def golden_signal() -> Callable[[str], tuple[Samples, int]]:
-    return build
+    scaled = (0.9 * samples / np.max(np.abs(samples))).astype(np.float32)
+    scaled.setflags(write=False)
+    return scaled, rate

@@ -210,6 +210,8 @@ def test_batches_that_cannot_be_shared_equally_are_refused():
         streamed(shards).batches(Epoch(64, world_size=3))
     with pytest.raises(ValueError, match="batch size is 60 with 8 lanes"):
         streamed(shards).batches(Epoch(60))
+    with pytest.raises(ValueError, match="7 frames for 8 lanes"):
+        streamed(numbered_shards([7])).batches(Epoch(64))
 
 
 def test_shards_of_different_features_are_refused_by_name():
