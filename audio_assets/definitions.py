@@ -20,7 +20,6 @@ from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings, get_settings
 
-
 ASSET_PACKAGE = "audio_assets.assets"
 
 

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
 
 from audio_assets import definitions
 from audio_assets.automation.schedules import job_name
-from audio_assets.engine.plan import DEFAULT, Plan, RunOptions, State
+from audio_assets.engine.plan import DEFAULT, RunOptions, State
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.progress import observer
 from audio_assets.engine.requests import range_tags, run_config
-from audio_assets.engine.tables import Item, ItemKind
 from audio_assets.engine.training import needs_training
 from audio_assets.settings import get_settings
-
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 ROUNDS = 3  # items, then trainings on them, then items that need the trained models
@@ -45,13 +44,14 @@ def select_assets(platform: Platform, selection: str | None) -> list[str]:
     Raises:
         LaunchError: the selection cannot be read, or chooses no item asset.
     """
-    names = [asset.name for asset in (*platform.graph.assets, *platform.trainings)]
+    names = [asset.name for asset in platform.graph.assets] + [t.name for t in platform.trainings]
     if selection is None:
         return names
     if selection in names:
         return [selection]
     try:
-        chosen = dg.AssetSelection.from_string(selection).resolve(definitions.definitions().resolve_asset_graph())
+        graph = definitions.definitions().resolve_asset_graph()
+        chosen = dg.AssetSelection.from_string(selection).resolve(graph)
     except Exception as error:
         raise LaunchError(
             f"{selection!r} is no asset selection: {error}\nAssets: {', '.join(names)}"
@@ -99,69 +99,68 @@ def launch(
             "Dagster jobs take their settings from the environment; set AUDIO_ASSETS_* variables "
             "instead of passing other settings."
         )
-    run_ids: list[str] = []
-    errors: list[str] = []
+    launcher = _Launcher(platform, open_instance, set(names))
     for _ in range(ROUNDS):
-        before = len(run_ids)
-        _launch_items(platform, open_instance, names, options, keys, run_ids, errors)
+        before = len(launcher.run_ids)
+        launcher.items(options, keys)
         if keys is None:
-            _launch_trainings(platform, open_instance, names, run_ids, errors)
+            launcher.trainings()
         options = DEFAULT  # what failed or drifted was tried in the first round
-        if len(run_ids) == before or errors:
+        if len(launcher.run_ids) == before or launcher.errors:
             break
-    return Finished(tuple(run_ids), tuple(errors))
+    return Finished(tuple(launcher.run_ids), tuple(launcher.errors))
 
 
-def _launch_items(
-    platform: Platform,
-    open_instance: Callable[[], DagsterInstance],
-    names: Sequence[str],
-    options: RunOptions,
-    keys: Sequence[str] | None,
-    run_ids: list[str],
-    errors: list[str],
-) -> None:
-    for kind in platform.graph.kinds:
-        by_name = platform.graph.by_name
-        selected = [name for name in names if name in by_name and by_name[name].item is kind]
-        items = platform.items(kind)
-        chosen = items if keys is None else {key: items[key] for key in keys if key in items}
-        if not selected or not chosen:
-            continue
-        plan = platform.plan(kind, selected, chosen, options)
-        if not any(asset_plan.fingerprints for asset_plan in plan.values()):
-            continue
-        instance = open_instance()
-        result = _execute(platform, instance, kind, items, list(chosen), plan, options)
-        run_ids.append(result.run_id)
-        errors += _step_errors(result)
+class _Launcher:
+    """Makes Dagster runs and keeps what became of them."""
 
+    def __init__(
+        self, platform: Platform, open_instance: Callable[[], DagsterInstance], names: set[str]
+    ) -> None:
+        self._platform = platform
+        self._open_instance = open_instance
+        self._names = names
+        self.run_ids: list[str] = []
+        self.errors: list[str] = []
 
-def _launch_trainings(
-    platform: Platform,
-    open_instance: Callable[[], DagsterInstance],
-    names: Sequence[str],
-    run_ids: list[str],
-    errors: list[str],
-) -> None:
-    for training in platform.trainings:
-        if training.name in names and needs_training(platform, training):
-            observer().training(training.name)
-            result = dg.execute_job(
-                dg.build_reconstructable_job(
-                    definitions.__name__, definitions.find_job.__name__, (training.job_name,)
-                ),
-                instance=open_instance(),
-                run_config=QUIET,
-                raise_on_error=False,
-            )
-            run_ids.append(result.run_id)
-            errors += _step_errors(result)
+    def items(self, options: RunOptions, keys: Sequence[str] | None) -> None:
+        """A run for each kind of item that has something to do."""
+        platform = self._platform
+        for kind in platform.graph.kinds:
+            selected = [a.name for a in platform.graph.assets if a.item is kind and a.name in self._names]
+            items = platform.items(kind)
+            chosen = list(items) if keys is None else [key for key in keys if key in items]
+            if not selected or not chosen:
+                continue
+            plan = platform.plan(kind, selected, {key: items[key] for key in chosen}, options)
+            needed = [name for name, part in plan.items() if part.fingerprints]
+            if needed:
+                instance = self._open_instance()
+                self._execute(
+                    job_name(kind),
+                    instance,
+                    tags=range_tags(platform, kind, items, chosen, instance),
+                    run_config={**run_config(platform, needed, options), **QUIET},
+                    asset_selection=[dg.AssetKey(name) for name in needed],
+                )
 
+    def trainings(self) -> None:
+        """A run for each training whose data are not those of its newest checkpoint."""
+        for training in self._platform.trainings:
+            if training.name in self._names and needs_training(self._platform, training):
+                observer().training(training.name)
+                self._execute(training.job_name, self._open_instance(), run_config=QUIET)
 
-def _step_errors(result: dg.JobExecutionResult) -> list[str]:
-    failures = (event for event in result.all_events if event.is_step_failure)
-    return [error for event in failures if (error := _step_error(event)) is not None]
+    def _execute(self, job: str, instance: DagsterInstance, **options: Any) -> None:
+        result = dg.execute_job(
+            dg.build_reconstructable_job(definitions.__name__, definitions.find_job.__name__, (job,)),
+            instance=instance,
+            raise_on_error=False,
+            **options,
+        )
+        self.run_ids.append(result.run_id)
+        failures = (event for event in result.all_events if event.is_step_failure)
+        self.errors += [error for event in failures if (error := _step_error(event)) is not None]
 
 
 def _step_error(event: dg.DagsterEvent) -> str | None:
@@ -171,29 +170,6 @@ def _step_error(event: dg.DagsterEvent) -> str | None:
         return None
     cause = failure.error.cause or failure.error
     return f"{event.step_key}: {cause.message.strip()}"
-
-
-def _execute(
-    platform: Platform,
-    instance: DagsterInstance,
-    kind: ItemKind,
-    items: Mapping[str, Item],
-    chosen: Sequence[str],
-    plan: Plan,
-    options: RunOptions,
-) -> dg.JobExecutionResult:
-    needed = [name for name, asset_plan in plan.items() if asset_plan.fingerprints]
-    job = dg.build_reconstructable_job(
-        definitions.__name__, definitions.find_job.__name__, reconstructable_args=(job_name(kind),)
-    )
-    return dg.execute_job(
-        job,
-        instance=instance,
-        tags=range_tags(platform, kind, items, chosen, instance),
-        run_config={**run_config(platform, needed, options), **QUIET},
-        asset_selection=[dg.AssetKey(name) for name in needed],
-        raise_on_error=False,
-    )
 
 
 def counts(states: Mapping[str, State]) -> dict[State, int]:

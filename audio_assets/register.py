@@ -85,7 +85,7 @@ Location = tuple[str, int, int, str | None]
 
 def _known_locations(platform: Platform) -> dict[str, Location]:
     query = "SELECT uri, kind, size_bytes, modified_ns, sidecars_digest FROM locations"
-    return {uri: tuple(rest) for uri, *rest in platform.lake.rows(query)}  # type: ignore[misc]
+    return {uri: tuple(rest) for uri, *rest in platform.lake.rows(query)}
 
 
 def _is_known(found: Found, kind: Kind | None, known: dict[str, Location]) -> bool:
@@ -219,13 +219,12 @@ Existing = tuple[str, Kind, datetime, str | None]
 CATALOG_OF: dict[Kind, str] = {"track": "tracks", "episode": "episodes"}
 
 
-def _items_by_hash(
-    connection: duckdb.DuckDBPyConnection, hashes: Sequence[str]
-) -> dict[str, Existing]:
+def _items_by_hash(connection: duckdb.DuckDBPyConnection, hashes: Sequence[str]) -> dict[str, Existing]:
     found: dict[str, Existing] = {}
     for kind, plural in CATALOG_OF.items():
         query = (
-            f"SELECT content_hash, item, ingested_at, imported_events_json FROM {plural} WHERE content_hash IN (SELECT unnest(?))"
+            f"SELECT content_hash, item, ingested_at, imported_events_json FROM {plural} "
+            "WHERE content_hash IN (SELECT unnest(?))"
         )
         for content_hash, key, *rest in connection.execute(query, [list(hashes)]).fetchall():
             found[content_hash] = (key, kind, *rest)

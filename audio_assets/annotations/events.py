@@ -49,17 +49,18 @@ def fit_events(events: Iterable[Event], duration_s: float) -> list[Event]:
     An event that lies past the end altogether keeps a place there without length, so that it can be
     seen that the label track and the episode do not belong together.
     """
-    fitted = []
-    for event in events:
-        if event.end_s > duration_s:
-            event = replace(  # noqa: PLW2901
-                event,
-                start_s=min(event.start_s, duration_s),
-                end_s=duration_s,
-                note=f"was {event.start_s:.3f} to {event.end_s:.3f} s; the episode ends at {duration_s:.3f} s",
-            )
-        fitted.append(event)
+    fitted = [_cut_off(event, duration_s) if event.end_s > duration_s else event for event in events]
     return sorted(fitted, key=lambda event: (event.start_s, event.end_s))
+
+
+def _cut_off(event: Event, duration_s: float) -> Event:
+    was = f"was {event.start_s:.3f} to {event.end_s:.3f} s"
+    return replace(
+        event,
+        start_s=min(event.start_s, duration_s),
+        end_s=duration_s,
+        note=f"{was}; the episode ends at {duration_s:.3f} s",
+    )
 
 
 def events_to_json(events: Iterable[Event]) -> str:

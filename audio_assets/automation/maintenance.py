@@ -1,19 +1,20 @@
-"""Maintenance: small files merged, old snapshots expired, unreferenced objects deleted.
+"""Maintenance: small files merged, old snapshots expired, objects deleted that nothing names.
 
-Training runs name the snapshot they read; snapshots that a training names are never expired.
+Checkpoints name the snapshot they were trained on; those snapshots and their objects are always kept.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import duckdb
 
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.tables import OBJECT
 from audio_assets.resources.lake import LakeError
 
 
-class MaintenanceConfig(dg.Config):  # type: ignore[misc]
+class MaintenanceConfig(dg.Config):
     """How much is kept."""
 
     keep_days: int = 30
@@ -32,42 +33,70 @@ def maintain(platform: Platform, keep_days: int) -> Collected:
     """Merge small files, expire snapshots older than `keep_days`, delete objects no table names."""
     platform.prepare()
     before = datetime.now(UTC) - timedelta(days=keep_days)
-    expired = 0
+    kept = _snapshots_of_checkpoints(platform)
     with platform.lake.get_connection() as connection:
         connection.execute("CALL ducklake_flush_inlined_data('lake')")
         connection.execute("CALL ducklake_merge_adjacent_files('lake')")
-        expired = len(
-            connection.execute("CALL ducklake_expire_snapshots('lake', older_than => ?)", [before]).fetchall()
-        )
+        old = connection.execute(
+            "SELECT snapshot_id FROM ducklake_snapshots('lake') WHERE snapshot_time < ? "
+            "AND snapshot_id < (SELECT max(snapshot_id) FROM ducklake_snapshots('lake'))",
+            [before],
+        ).fetchall()
+        expired = [snapshot for (snapshot,) in old if snapshot not in kept]
+        if expired:
+            connection.execute("CALL ducklake_expire_snapshots('lake', versions => ?)", [expired])
         connection.execute("CALL ducklake_cleanup_old_files('lake', older_than => ?)", [before])
-    return Collected(expired, collect_objects(platform, before))
+    return Collected(len(expired), collect_objects(platform, before))
+
+
+def _snapshots_of_checkpoints(platform: Platform) -> set[int]:
+    return {snapshot for (snapshot,) in platform.lake.rows("SELECT snapshot FROM checkpoints")}
 
 
 def collect_objects(platform: Platform, before: datetime) -> int:
-    """Delete objects older than `before` that no row of any table names; the number deleted.
+    """Delete objects older than `before` that nothing names any more; the number deleted.
+
+    What tables name is kept, now and at the snapshots that checkpoints were trained on, and so are the
+    checkpoints themselves.
 
     Raises:
         LakeError: an object column names objects that are not there, which says that lake and object
             storage do not belong together; nothing is deleted then.
     """
-    referenced: set[str] = set()
-    for asset in platform.graph.assets:
-        for column in asset.table.columns:
-            if column.type is OBJECT:
-                rows = platform.lake.rows(
-                    f'SELECT DISTINCT "{column.name}" FROM "{asset.name}" WHERE "{column.name}" IS NOT NULL'
-                )
-                referenced |= {key for (key,) in rows}
+    named: set[str] = set()
+    for version in (None, *sorted(_snapshots_of_checkpoints(platform))):
+        named |= _named_objects(platform, version)
+    folders = {f"{folder}/" for (folder,) in platform.lake.rows("SELECT folder FROM checkpoints")}
     present = dict(platform.objects.modified())
-    if referenced and not referenced & set(present):
+    if named and not named & set(present):
         raise LakeError(
-            f"None of the {len(referenced)} objects that the lake names are in "
+            f"None of the {len(named)} objects that the lake names are in "
             f"{platform.objects.root}; check AUDIO_ASSETS_OBJECTS. Nothing was deleted."
         )
-    unused = [key for key, when in present.items() if key not in referenced and when < before]
+    unused = [
+        key
+        for key, when in present.items()
+        if when < before and key not in named and key.rpartition("/")[0] + "/" not in folders
+    ]
     if unused:
         platform.objects.delete(unused)
     return len(unused)
+
+
+def _named_objects(platform: Platform, version: int | None) -> set[str]:
+    """The objects that tables name, now or at a snapshot (where some tables may not exist yet)."""
+    at = "" if version is None else f" AT (VERSION => {version})"
+    named: set[str] = set()
+    for asset in platform.graph.assets:
+        for column in asset.table.columns:
+            if column.type is OBJECT:
+                query = f'SELECT DISTINCT "{column.name}" FROM "{asset.name}"{at}'
+                try:
+                    rows = platform.lake.rows(query)
+                except duckdb.CatalogException:
+                    continue
+                named |= {key for (key,) in rows if key is not None}
+    return named
 
 
 def build_maintenance_job(platform: Platform) -> dg.JobDefinition:

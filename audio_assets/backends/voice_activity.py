@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,9 +142,9 @@ def speech_segments(
     if start is not None:
         spans.append((start * FRAME_S, duration_s))
     spans = [(start_s, end_s) for start_s, end_s in spans if end_s - start_s > min_speech_s]
-    pauses_s = [after[0] - before[1] for before, after in zip(spans, spans[1:], strict=False)]
+    pauses_s = [after[0] - before[1] for before, after in itertools.pairwise(spans)]
     pads_s = [pad_s, *(min(pad_s, pause_s / 2) for pause_s in pauses_s), pad_s]
     return [
         Segment(max(0.0, start_s - before_s), min(duration_s, end_s + after_s))
-        for (start_s, end_s), before_s, after_s in zip(spans, pads_s, pads_s[1:], strict=False)
+        for (start_s, end_s), (before_s, after_s) in zip(spans, itertools.pairwise(pads_s), strict=False)
     ]

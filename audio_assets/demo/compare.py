@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import duckdb
 import numpy as np
@@ -38,8 +39,6 @@ METRICS = ("tempo_1", "tempo_2", "beat_f", "downbeat_f", "key", "chords")
 def score_tracks(connection: duckdb.DuckDBPyConnection, truth: Truth, corpus: Path) -> list[TrackScores]:
     """Scores of all tracks of the corpus that are in the catalog."""
     prefix = corpus.absolute().as_uri() + "/"
-    from urllib.parse import unquote
-
     items = {
         unquote(uri.removeprefix(prefix)): item
         for uri, item in connection.execute("SELECT uri, item FROM locations").fetchall()
@@ -111,7 +110,7 @@ def _chords(truth: TrackTruth, found: list[tuple[object, ...]]) -> float | None:
 
     if not found:
         return None
-    found = sorted(found)  # type: ignore[type-var]
+    found = sorted(found)
     reference = np.array([(span.start_s, span.end_s) for span in truth.chords])
     estimate = np.array([(start, end) for start, end, _ in found], dtype=float)
     intervals, labels = mir_eval.util.adjust_intervals(

@@ -16,7 +16,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,8 +131,7 @@ def _make_tables(folder: Path, seed: int) -> dict[str, str]:
 
 def _hashes(paths: list[Path], folder: Path) -> dict[str, str]:
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in paths
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths
     }
 
 
@@ -140,7 +139,7 @@ def _is_complete(folder: Path, files: dict[str, str] | None) -> bool:
     return bool(files) and all((folder / path).is_file() for path in files or ())
 
 
-def _read_manifest(folder: Path, identity: dict[str, int | str]) -> dict[str, dict[str, str]]:
+def _read_manifest(folder: Path, identity: Mapping[str, int | str]) -> dict[str, dict[str, str]]:
     path = folder / MANIFEST
     if not path.exists():
         return {}
@@ -156,7 +155,7 @@ def _read_manifest(folder: Path, identity: dict[str, int | str]) -> dict[str, di
 
 
 def _write_manifest(
-    folder: Path, identity: dict[str, int | str], recordings: dict[str, dict[str, str]]
+    folder: Path, identity: Mapping[str, int | str], recordings: dict[str, dict[str, str]]
 ) -> None:
     """Write the manifest in one move, so that an interrupted run leaves the one before."""
     text = json.dumps({**identity, "recordings": dict(sorted(recordings.items()))}, indent=1)

@@ -31,7 +31,9 @@ def write_audio(path: Path, samples: NDArray[np.int16], sample_rate: int) -> Non
     elif path.suffix == ".ogg":
         _write_ogg(path, samples, sample_rate)
     else:
-        soundfile.write(path, samples.T, sample_rate, subtype="PCM_16")
+        # Level 0.2 of 1 writes twice as fast as the default and takes one per cent more room.
+        level = 0.2 if path.suffix == ".flac" else None
+        soundfile.write(path, samples.T, sample_rate, subtype="PCM_16", compression_level=level)
 
 
 def _write_mp3(path: Path, samples: NDArray[np.int16], sample_rate: int) -> None:
@@ -57,20 +59,18 @@ def _write_ogg(path: Path, samples: NDArray[np.int16], sample_rate: int) -> None
     """libsndfile draws the serial number of the stream at random; number it 1 instead."""
     encoded = io.BytesIO()
     # In short blocks: libsndfile overflows its stack on one long Vorbis block.
-    with soundfile.SoundFile(
-        encoded, "w", sample_rate, len(samples), format="OGG", subtype="VORBIS"
-    ) as file:
+    with soundfile.SoundFile(encoded, "w", sample_rate, len(samples), format="OGG", subtype="VORBIS") as file:
         for start in range(0, samples.shape[1], sample_rate):
             file.write(samples[:, start : start + sample_rate].T)
     encoded.seek(0)
     with path.open("wb") as out:
         while True:
             try:
-                page = OggPage(encoded)
+                page = OggPage(encoded)  # type: ignore[no-untyped-call]
             except EOFError:
                 break
             page.serial = 1
-            out.write(page.write())
+            out.write(page.write())  # type: ignore[no-untyped-call]
 
 
 def write_tags(path: Path, tags: Mapping[str, str]) -> None:

@@ -10,7 +10,8 @@ import dataclasses
 import json
 import types
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -157,20 +158,16 @@ class EpisodeTruth:
 
 @dataclass(frozen=True)
 class Truth:
-    """The truth of a corpus, in the order it was made."""
+    """The truth of a corpus, by key."""
 
     tracks: tuple[TrackTruth, ...]
     episodes: tuple[EpisodeTruth, ...]
-    _by_path: dict[str, TrackTruth | EpisodeTruth] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )
 
-    def __post_init__(self) -> None:
-        self._by_path.update({item.path: item for item in (*self.tracks, *self.episodes)})
-
-    def of(self, path: str) -> TrackTruth | EpisodeTruth:
-        """The truth of the recording at ``path``, relative to the corpus. Raises KeyError."""
-        return self._by_path[path]
+    @cached_property
+    def by_path(self) -> dict[str, TrackTruth | EpisodeTruth]:
+        """Every recording's truth by its path in the corpus."""
+        recordings: list[TrackTruth | EpisodeTruth] = [*self.tracks, *self.episodes]
+        return {recording.path: recording for recording in recordings}
 
 
 def save(truth: TrackTruth | EpisodeTruth, folder: Path) -> Path:
@@ -186,9 +183,7 @@ def save(truth: TrackTruth | EpisodeTruth, folder: Path) -> Path:
 def load_truth(folder: Path) -> Truth:
     """Read the truth of the corpus in ``folder``. Raises FileNotFoundError if there is none."""
     if not (folder / "truth").is_dir():
-        raise FileNotFoundError(
-            f"no truth/ in {folder}: it is not a demo corpus; make one with make_corpus"
-        )
+        raise FileNotFoundError(f"no truth/ in {folder}: it is not a demo corpus; make one with make_corpus")
     tracks = [
         _read(TrackTruth, json.loads(path.read_text("utf-8")))
         for path in sorted((folder / TRACKS).glob("*.json"))

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import espeakng_loader
 import numpy as np
@@ -60,9 +61,7 @@ class Voice:
         """The voice in espeak-ng's own format. Raises KeyError for an unknown language."""
         formants = "".join(
             f"formant {index} {frequency} {height} 100\n"
-            for index, (frequency, height) in enumerate(
-                zip(self.formants, self.heights, strict=True)
-            )
+            for index, (frequency, height) in enumerate(zip(self.formants, self.heights, strict=True))
         )
         return (
             f"name {self.name}\n{_LANGUAGES[language]}gender {self.gender}\n"
@@ -75,10 +74,11 @@ class Voice:
 def load_voices() -> dict[str, Voice]:
     """The demo's speakers and singers, by name."""
     text = (Path(__file__).parent / "data" / "voices.toml").read_text(encoding="utf-8")
-    return {
-        name: Voice(name, **{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-        for name, row in tomllib.loads(text).items()
-    }
+    voices = {}
+    for name, row in tomllib.loads(text).items():
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in row.items()}
+        voices[name] = Voice(name, **fields)
+    return voices
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,7 @@ class Espeak:
         ]  # fmt: skip
         data = str(espeakng_loader.get_data_path()).encode()
         self.sample_rate = int(
-            self._library.espeak_Initialize(
-                _SYNCHRONOUS, 0, data, _PHONEME_EVENTS_IN_IPA | _DO_NOT_EXIT
-            )
+            self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS_IN_IPA | _DO_NOT_EXIT)
         )
         if self.sample_rate <= 0:
             raise RuntimeError(f"espeak-ng did not initialise with the data in {data.decode()!r}")
@@ -180,16 +178,15 @@ class Espeak:
         self._library.espeak_Terminate()
         self._folder.cleanup()
 
-    def _collect(self, block, count, events) -> int:  # type: ignore[no-untyped-def]
+    def _collect(self, block: Any, count: int, events: Any) -> int:
+        """espeak-ng's callback: ctypes pointers to ``count`` samples and to the events of the block."""
         if block and count:
             self._blocks.append(np.ctypeslib.as_array(block, (count,)).copy())
         index = 0
         while events[index].type:
             event = events[index]
             symbol = event.id.string.decode("utf-8", "ignore") if event.type == 7 else ""
-            self._events.append(
-                (event.type, event.text_position, event.length, event.sample, symbol)
-            )
+            self._events.append((event.type, event.text_position, event.length, event.sample, symbol))
             index += 1
         return 0
 
@@ -229,7 +226,7 @@ class Espeak:
         self._library.espeak_Synchronize()
         if not self._blocks:
             raise RuntimeError(f"espeak-ng made no sound of {text!r}")
-        samples = np.concatenate(self._blocks).astype(np.float32) / 32768
+        samples = np.concatenate(self._blocks).astype(np.float32) / np.float32(32768)
         words, phonemes = _read_events(text, self._events, self.sample_rate, len(samples))
         return Utterance(samples, self.sample_rate, words, phonemes)
 
@@ -252,9 +249,7 @@ def _read_events(
             seen += 1
             plain = symbol.strip("ˈˌ-")
             if plain and end > start:
-                spoken[current].append(
-                    Phoneme(plain, start / sample_rate, end / sample_rate, current)
-                )
+                spoken[current].append(Phoneme(plain, start / sample_rate, end / sample_rate, current))
     _divide_contractions(spoken)
     words = tuple(
         SpokenWord(token.group(), own[0].start_s, own[-1].end_s)

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from audio_assets.audio.chunk import reblock
 from audio_assets.audio.signal import Signal
@@ -37,6 +38,9 @@ SOUNDING_DB = 30.0
 
 APART_DB = 10.0
 """The louder channel's lead where one speaker speaks."""
+
+STEADY_FRAMES = 7
+"""Levels are those of the loudest of so many frames around (0.56 s), when turns are looked for."""
 
 APART_SHARE = 0.8
 """Share of the frames with sound in which one channel leads; in the others both speak."""
@@ -67,16 +71,16 @@ def channel_turns(episode: Signal, voice_activity: VoiceActivity, duration_s: fl
     """The turns of a recording that `has_speaker_channels`, by voice activity on each of them.
 
     What of one speaker the other's microphone picks up is left out: speech that is fainter by
-    `APART_DB` than the other channel.
+    `APART_DB` than what the other channel has around that time.
     """
-    levels_db = _levels(episode)
+    steady_db = maximum_filter1d(_levels(episode), STEADY_FRAMES, axis=1)
     turns = []
     for channel, speaker in enumerate(CHANNELS):
         probabilities = voice_activity.probabilities(
             block[channel] for block in episode.blocks(BLOCK_S, SAMPLE_RATE)
         )
         frames = (np.arange(len(probabilities)) * FRAME_S / LEVEL_FRAME_S).astype(int)
-        audible = levels_db[channel] > levels_db[1 - channel] - APART_DB
+        audible = steady_db[channel] > steady_db[1 - channel] - APART_DB
         heard = probabilities * audible[np.minimum(frames, len(audible) - 1)]
         turns += [
             Turn(segment.start_s, segment.end_s, speaker, "channels")

@@ -11,12 +11,15 @@ The frames are the `static_frames` of `audio_assets.backends.dialogue_frames.aco
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_assets.backends.dialogue_frames.acoustic import FRAME_RATE_HZ, N_MFCC
+from audio_assets.backends.dialogue_frames import FRAME_RATE_HZ
+from audio_assets.backends.dialogue_frames.acoustic import N_MFCC
 from audio_assets.backends.voice_activity import Segment
 from audio_assets.dialogue.turns import Turn
 
@@ -145,13 +148,15 @@ def _viterbi(likelihoods: Float64, costs: Float64) -> Indices:
 
 def _turns(labels: Indices, segments: Sequence[Segment], names: dict[int, str]) -> list[Turn]:
     """Segments cut where the speaker changes, and joined where they go on after a pause."""
-    turns: list[Turn] = []
+    cut: list[Turn] = []
     for segment, (first, last) in zip(segments, _frame_spans(segments, len(labels)), strict=True):
         changes = first + 1 + np.flatnonzero(np.diff(labels[first:last]))
-        cuts_s = [segment.start_s, *(changes / FRAME_RATE_HZ).tolist(), segment.end_s]
         speakers = [names[int(labels[frame])] for frame in (first, *changes)]
-        for speaker, start_s, end_s in zip(speakers, cuts_s, cuts_s[1:], strict=False):
-            if turns and turns[-1].speaker == speaker and start_s - turns[-1].end_s < PAUSE_S:
-                start_s = turns.pop().start_s  # noqa: PLW2901
-            turns.append(Turn(start_s, end_s, speaker, "clusters"))
+        edges_s = [segment.start_s, *(changes / FRAME_RATE_HZ).tolist(), segment.end_s]
+        spans = itertools.pairwise(edges_s)
+        cut += [Turn(*span, speaker, "clusters") for span, speaker in zip(spans, speakers, strict=True)]
+    turns = cut[:1]
+    for turn in cut[1:]:
+        goes_on = turn.speaker == turns[-1].speaker and turn.start_s - turns[-1].end_s < PAUSE_S
+        turns.append(replace(turn, start_s=turns.pop().start_s) if goes_on else turn)
     return turns

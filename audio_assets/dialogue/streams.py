@@ -62,4 +62,5 @@ def _gain(spans: Spans, start: int, length: int, rate: int) -> Samples:
         return np.zeros(length, np.float32)
     levels = np.tile([0.0, 1.0, 1.0, 0.0], len(near))
     times_s = (start + np.arange(length)) / rate
-    return np.interp(times_s, np.maximum.accumulate(corners_s), levels).astype(np.float32)
+    gain: Samples = np.interp(times_s, np.maximum.accumulate(corners_s), levels).astype(np.float32)
+    return gain

@@ -72,5 +72,5 @@ def latest_checkpoint(lake: Lake, asset: str) -> Checkpoint | None:
     )
     if not rows:
         return None
-    *names, metrics = rows[0]
-    return Checkpoint(*names, json.loads(metrics))
+    checkpoint, name, folder, licences, metrics = rows[0]
+    return Checkpoint(checkpoint, name, folder, licences, json.loads(metrics))

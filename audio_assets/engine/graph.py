@@ -16,7 +16,6 @@ from audio_assets.engine.tables import ItemKind
 from audio_assets.engine.training_asset import TrainingAsset
 from audio_assets.settings import Settings
 
-
 Found = TypeVar("Found", ItemAsset, TrainingAsset)
 
 

@@ -154,8 +154,9 @@ def item_asset(
 
     Assets with the same `bundle` are computed together: an item is opened once for all of them. The
     default bundle is the item kind and the group. `reads` names columns of the catalog that the values
-    depend on besides the item's bytes, e.g. the digest of the files beside it. Raise `code_version` when an edit changes values;
-    `status` calls rows ``drifted`` whose code changed under the same version.
+    depend on besides the item's bytes, e.g. the digest of the files beside it. `model` names the training
+    asset whose newest checkpoint they need. Raise `code_version` when an edit changes values; `status`
+    calls rows ``drifted`` whose code changed under the same version.
 
     Raises:
         ValueError: the function's name or signature does not fit; the message says how.

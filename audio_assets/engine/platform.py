@@ -64,8 +64,8 @@ class Platform:
         """The recipes, those of assets that need a trained model with its checkpoint, or left out."""
         recipes = dict(self.recipes)
         for asset in self.graph.assets:
-            if asset.model in models:
-                model = models[asset.model]
+            model = models.get(asset.model or "")
+            if model is not None:
                 recipes[asset.name] = recipes[asset.name].made_by(
                     model.asset, model.checkpoint, model.licences
                 )

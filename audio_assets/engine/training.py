@@ -7,7 +7,7 @@ snapshot, the items, their split, and their licences.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,10 +23,12 @@ from audio_assets.engine.checkpoints import (
     latest_checkpoint,
 )
 from audio_assets.engine.ledger import arrow_table, read_entries
+from audio_assets.engine.model_card import model_card
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.tables import Item
 from audio_assets.engine.training_asset import SPLITS, Trained, Training, TrainingAsset, TrainingError
 from audio_assets.resources.tracking import Tracker, training_root
+
 
 def run_training(
     platform: Platform,
@@ -68,7 +70,7 @@ def run_training(
     try:
         trained = asset.fn(training, config)
         _check(asset, trained, items)
-        checkpoint = _keep(platform, asset, config, training, trained, upstream, run_id)
+        checkpoint = _keep(platform, asset, config, training, trained, upstream=upstream, run_id=run_id)
     except BaseException:
         tracker.end("FAILED")
         raise
@@ -101,10 +103,11 @@ def _ready_items(
         for key in items
         if all(key in entries[name] and entries[name][key].outcome == "ok" for name in asset.upstream)
     }
-    if not upstream:
+    if len(upstream) < asset.min_items:
         raise TrainingError(
-            f"{asset.name} has nothing to learn from: no {asset.item.name} has a value for all of "
-            f"{', '.join(asset.upstream)}. `audio-assets status` shows what is missing."
+            f"{asset.name} has too little to learn from: {len(upstream)} {asset.item.plural} have a value "
+            f"for all of {', '.join(asset.upstream)}, wanted at least {asset.min_items}. "
+            "`audio-assets status` shows what is missing."
         )
     return {key: items[key] for key in upstream}, upstream
 
@@ -141,6 +144,7 @@ def _keep(
     config: BaseModel,
     training: Training,
     trained: Trained,
+    *,
     upstream: Mapping[str, Mapping[str, str]],
     run_id: str,
 ) -> Checkpoint:
@@ -217,56 +221,9 @@ def _licences(platform: Platform, asset: TrainingAsset) -> str:
 
 
 def _note_mlflow_run(platform: Platform, name: str, tracker: Tracker) -> None:
-    if tracker.run_id:
-        query = "UPDATE checkpoints SET mlflow_run_id = ? WHERE checkpoint = ? AND mlflow_run_id <> ?"
-        values = [tracker.run_id, name, tracker.run_id]
-        stored = platform.lake.rows("SELECT mlflow_run_id FROM checkpoints WHERE checkpoint = ?", [name])
-        if stored != [(tracker.run_id,)]:
-            platform.lake.write(lambda connection: _execute(connection, query, values))
-
-
-def _execute(connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[object]) -> None:
-    connection.execute(query, list(values))
-
-
-def model_card(
-    asset: TrainingAsset, config: BaseModel, training: Training, trained: Trained, licences: str
-) -> str:
-    """The checkpoint's model card, Markdown with the metadata block that model hubs read."""
-    parts = {part: [k for k, p in trained.split.items() if p == part] for part in SPLITS}
-    metrics = "\n".join(f"| {name} | {value:.4g} |" for name, value in trained.metrics.items())
-    settings = "\n".join(f"| {k} | {v} |" for k, v in config.model_dump(mode="json").items())
-    members = "\n".join(f"- {part}: {len(keys)} {asset.item.plural}" for part, keys in parts.items())
-    return f"""---
-library_name: pytorch
-tags: [audio, {asset.name}]
----
-# {asset.name} {training.checkpoint}
-
-{asset.description}
-
-{trained.summary}
-
-## Data
-
-Lake snapshot {training.snapshot}; upstream assets {", ".join(asset.upstream)}. Licences upstream:
-{licences or "none recorded"}.
-
-{members}
-
-`SELECT * FROM training_items WHERE checkpoint = '{training.checkpoint}'` lists them.
-
-## Metrics
-
-| metric | value |
-|---|---|
-{metrics}
-
-## Training
-
-Seed {training.seed}, {training.device}, {training.dtype}; code version {asset.code_version}.
-
-| setting | value |
-|---|---|
-{settings}
-"""
+    """Write down the MLflow run if the server has heard of it only now."""
+    query = "UPDATE checkpoints SET mlflow_run_id = ? WHERE checkpoint = ?"
+    stored = platform.lake.rows("SELECT mlflow_run_id FROM checkpoints WHERE checkpoint = ?", [name])
+    if tracker.run_id and stored != [(tracker.run_id,)]:
+        values = [tracker.run_id, name]
+        platform.lake.write(lambda connection: connection.execute(query, values))

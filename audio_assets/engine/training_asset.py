@@ -128,6 +128,7 @@ class TrainingAsset:
     group: str
     code_version: str
     description: str
+    min_items: int = 1
     pool: str | None = None
 
     def __call__(self, training: Training, config: Any) -> Trained:
@@ -165,11 +166,13 @@ def training_asset(
     group: str,
     code_version: str,
     evaluation: Sequence[EvaluationTable] = (),
+    min_items: int = 1,
     pool: str | None = None,
 ) -> Callable[[Callable[[Training, Any], Trained]], TrainingAsset]:
     """Make a function a training asset; the asset has the function's name.
 
-    `upstream` are the item assets it reads, `config` its Dagster configuration.
+    `upstream` are the item assets it reads, `config` its Dagster configuration; with fewer than
+    `min_items` items that have all of `upstream` it does not begin.
     """
 
     def decorate(fn: Callable[[Training, Any], Trained]) -> TrainingAsset:
@@ -183,6 +186,7 @@ def training_asset(
             group=group,
             code_version=code_version,
             description=inspect.getdoc(fn) or "",
+            min_items=min_items,
             pool=pool,
         )
 

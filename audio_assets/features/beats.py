@@ -48,7 +48,10 @@ PRIOR_WEIGHT = 2.0
 """Weight of Essentia's beat against one standard deviation of the envelope."""
 
 PRIOR_WIDTH_FRAMES = 3.0
+"""Standard deviation of that bonus around Essentia's beat (35 ms), which is off by up to that much."""
+
 LOCAL_BEATS = 9
+"""Intervals whose median is the local period."""
 
 
 def track_beats(ticks_s: Float64, accents: Float32) -> Float64:

@@ -11,6 +11,7 @@ The DuckDB extensions come from wheels; nothing is fetched at run time.
 from __future__ import annotations
 
 import importlib.util
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -191,7 +192,7 @@ class Lake(DuckDBResource):
             raise LakeError(
                 f"The lake with catalog {self._catalog_name} and data {self.data} cannot be "
                 f"opened: {_first_line(error)}"
-            ) from error
+            ) from None  # the cause may hold the password
         except BaseException:
             connection.close()
             raise
@@ -303,7 +304,10 @@ def _is_storage(error: BaseException) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]
+    """What happened, without the passwords in the connections that it names."""
+    line = str(error).strip().splitlines()[0]
+    line = re.sub(r"password\s*=\s*('[^']*'|[^\s\"]+)", "password=…", line)
+    return re.sub(r"(://[^:/@\s]+):[^@\s]+@", r"\1:…@", line)
 
 
 def _quote(text: str) -> str:

@@ -225,6 +225,8 @@ class Tracker:
             import mlflow
             from mlflow import MlflowClient
 
+            logging.getLogger("mlflow").setLevel(logging.WARNING)
+
             if self._database is not None:
                 self._database.parent.mkdir(parents=True, exist_ok=True)
             mlflow.set_tracking_uri(self._uri)  # models:/ addresses are resolved through it

@@ -56,7 +56,9 @@ class Shard:
                 "wanted [T, D] and T: make labels with the number of its frames"
             )
         rows = frames[start:stop]
-        return rows if isinstance(rows, torch.Tensor) else torch.from_numpy(np.asarray(rows))
+        if isinstance(rows, torch.Tensor):
+            return rows
+        return torch.from_numpy(np.require(rows, requirements="W"))  # PyTorch warns of read-only memory
 
 
 class SafetensorsFrames:

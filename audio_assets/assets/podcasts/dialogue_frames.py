@@ -25,7 +25,7 @@ DIALOGUE_FRAMES = Table(
     [
         Column("user_speaker", TEXT, nullable=False, doc="The speaker who is asked about"),
         Column("other_speaker", TEXT, doc="The speaker beside; none in a monologue"),
-        Column("frames", OBJECT, nullable=False, doc="safetensors: `frames`, float16 [frame_count, dimensions]"),
+        Column("frames", OBJECT, nullable=False, doc="safetensors: `frames` [frame_count, dimensions]"),
         Column("frame_count", INTEGER, low=0, nullable=False, doc="Number of frames"),
         Column("dimensions", INTEGER, low=1, nullable=False, doc="Values of a stored frame"),
         Column("frame_rate_hz", FLOAT, unit="Hz", nullable=False, doc="Frames per second"),

@@ -58,9 +58,7 @@ def laughter_predictions(
     for row in dialogue_frames:
         frames = stored_frames(objects.get(row["frames"]), row["context_frames"])
         probabilities = predictor.predict(frames)
-        laughs = find_events(
-            probabilities, threshold, min_gap_s=MIN_GAP_S, min_duration_s=MIN_DURATION_S
-        )
+        laughs = find_events(probabilities, threshold, min_gap_s=MIN_GAP_S, min_duration_s=MIN_DURATION_S)
         rows.append(
             {
                 "user_speaker": row["user_speaker"],

@@ -19,7 +19,14 @@ from pydantic import BaseModel, Field
 from audio_assets.assets.catalog import EPISODE
 from audio_assets.engine import FLOAT, INTEGER, TEXT, Column
 from audio_assets.engine.splits import split_items
-from audio_assets.engine.training_asset import SPLITS, EvaluationTable, Trained, Training, training_asset
+from audio_assets.engine.training_asset import (
+    SPLITS,
+    EvaluationTable,
+    Trained,
+    Training,
+    TrainingError,
+    training_asset,
+)
 
 if TYPE_CHECKING:
     from models.laughter.shards import Shard
@@ -77,6 +84,12 @@ def _predictor(training: Training, config: LaughterConfig, kind: str) -> Trained
 
     split = _split(training)
     parts = {name: _part(training, split, name, kind) for name in SPLITS}
+    empty = [name for name, part in parts.items() if not part.shards]
+    if empty:
+        raise TrainingError(
+            f"{training.name} found no episodes for {' and '.join(empty)} among {len(split)}; wanted "
+            "at least one in each part: add episodes, or give them parts in `annotations.split`"
+        )
     open_set = StreamingFrames if config.streaming else InMemoryFrames.from_shards
     settings = TrainingConfig(
         hidden_dim=config.hidden_dim or None,
@@ -162,9 +175,7 @@ def _open_frames(path: Path, context: int, joined: Any, read: Any) -> Any:
     return joined(frames, context) if context else frames
 
 
-def _measure(
-    part: Part, predicted: Sequence[NDArray[np.float32]], threshold: float
-) -> list[dict[str, Any]]:
+def _measure(part: Part, predicted: Sequence[NDArray[np.float32]], threshold: float) -> list[dict[str, Any]]:
     from models.laughter.bootstrap import bootstrap_interval
     from models.laughter.event_metrics import EventCounts, match_onsets
     from models.laughter.events import find_events
@@ -186,7 +197,7 @@ def _measure(
             lambda drawn: average_precision(p, y, weights=drawn[e]), len(part.episodes)
         ),
         "event_f1": bootstrap_interval(
-            lambda drawn: sum((c for n, c in zip(drawn, counts, strict=True) for _ in range(n)), EventCounts()).f1,
+            lambda drawn: sum(np.repeat(np.array(counts, object), drawn), start=EventCounts()).f1,
             len(part.episodes),
         ),
     }
@@ -216,9 +227,10 @@ def _figures(part: Part, predicted: Sequence[NDArray[np.float32]], folder: Path)
 
     probabilities = np.concatenate(predicted)
     labels = np.concatenate([shard.labels for shard in part.shards])
-    if labels.min() == labels.max():
+    curve = precision_recall_curve(probabilities, labels)
+    reliability = reliability_curve(probabilities, labels)
+    if curve is None:
         return []
-    curve, reliability = precision_recall_curve(probabilities, labels), reliability_curve(probabilities, labels)
     figures = {}
     figures["precision_recall"], axes = pyplot.subplots(figsize=(5, 4), layout="constrained")
     axes.step(curve.recall, curve.precision, where="post", label="predictor")
@@ -244,6 +256,7 @@ def _figures(part: Part, predicted: Sequence[NDArray[np.float32]], folder: Path)
     config=LaughterConfig,
     group="laughter",
     code_version="1",
+    min_items=3,
     pool="gpu",
     evaluation=[
         EvaluationTable("laughter_evaluation", COLUMNS, "How well `laughter_predictor` finds laughter.")
@@ -260,6 +273,7 @@ def laughter_predictor(training: Training, config: LaughterConfig) -> Trained:
     config=LaughterConfig,
     group="laughter",
     code_version="1",
+    min_items=3,
     pool="gpu",
     evaluation=[
         EvaluationTable(

@@ -20,10 +20,7 @@ from audio_assets.engine import FLOAT, TEXT, Column, NotApplicable, Role, Table,
 
 VOICE_ACTIVITY = Role(
     "voice_activity",
-    {
-        choice: "audio_assets.backends.voice_activity:SileroVoiceActivity"
-        for choice in ("embedded", "published")
-    },
+    dict.fromkeys(("embedded", "published"), "audio_assets.backends.voice_activity:SileroVoiceActivity"),
 )
 
 SPEAKER_TURNS = Table(

@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from audio_assets.audio.chunk import reblock
+from audio_assets.backends.dialogue_frames import FRAME_RATE_HZ
 
 Float32 = NDArray[np.float32]
 
 SAMPLE_RATE = 16_000
-FRAME_RATE_HZ = 12.5
-FRAME_LENGTH = 1280
+FRAME_LENGTH = round(SAMPLE_RATE / FRAME_RATE_HZ)
 
 N_MFCC = 20
 STATIC = N_MFCC + 3
@@ -98,7 +98,8 @@ def regression_delta(features: Float32) -> Float32:
     padded = np.pad(features, [*around, (2, 2), (0, 0)], mode="edge")
     near = padded[..., 3:-1, :] - padded[..., 1:-3, :]
     far = padded[..., 4:, :] - padded[..., :-4, :]
-    return (near + 2 * far) / np.float32(10)
+    slope: Float32 = np.float32(0.1) * near + np.float32(0.2) * far
+    return slope
 
 
 def _framed(blocks: Iterable[Float32]) -> Iterator[Float32]:
@@ -126,7 +127,8 @@ def _framed(blocks: Iterable[Float32]) -> Iterator[Float32]:
 
 def _sliding(samples: Float32, length: int, step: int) -> Float32:
     """A view ``[..., k, length]`` of the last axis."""
-    return sliding_window_view(samples, length, axis=-1)[..., ::step, :]
+    windows: Float32 = sliding_window_view(samples, length, axis=-1)[..., ::step, :]
+    return windows
 
 
 def _describe(frames: Float32) -> Float32:
@@ -149,11 +151,12 @@ def _describe_sounding(frames: Float32) -> Float32:
     window, mel, cosine = _analysis()
     spectra = fft.rfft(_sliding(frames, _WINDOW_LENGTH, _WINDOW_STEP) * window, axis=-1)
     power = (spectra.real**2 + spectra.imag**2).mean(axis=1) + np.float32(_FLOOR_POWER)
-    mfcc = np.log(power @ mel) @ cosine
+    mfcc: Float32 = np.log(power @ mel) @ cosine
     flatness = np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1)
     middle = frames[:, _MARGIN:-_MARGIN]
     level_db = 10 * np.log10((middle**2).mean(axis=1) + np.float32(_FLOOR_POWER))
-    return np.column_stack([mfcc, level_db, _pitch(middle, level_db), flatness])
+    columns: Float32 = np.column_stack([mfcc, level_db, _pitch(middle, level_db), flatness])
+    return columns
 
 
 def _pitch(frames: Float32, level_db: Float32) -> Float32:

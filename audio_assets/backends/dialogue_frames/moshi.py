@@ -11,18 +11,17 @@ Défossez et al., "Moshi: a speech-text foundation model for real-time dialogue"
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audio_assets.audio.chunk import reblock
-from audio_assets.backends.dialogue_frames import FRAME_RATE_HZ, Frames, Streams
+from audio_assets.backends.dialogue_frames import Frames, Streams
 from audio_assets.backends.dialogue_frames.weights import Weights
 from audio_assets.resources.accelerator import choose_accelerator
 
-if TYPE_CHECKING:
-    import torch
-    from transformers import MimiModel, MoshiForConditionalGeneration
+Codes = NDArray[Any]
 
 MOSHI = Weights("kmhf/hf-moshiko", "main")
 MIMI = Weights("kyutai/mimi", "89091b3e466eb6a9d11e537bf26b144f194978f7")
@@ -48,7 +47,7 @@ class MoshiDialogueFrames:
         moshi, mimi: weights in the format of transformers.
 
     Raises:
-        WeightsMissing: weights are neither installed nor to be had from the network.
+        MissingWeightsError: weights are neither installed nor to be had from the network.
     """
 
     name = "moshi+mimi"
@@ -64,8 +63,8 @@ class MoshiDialogueFrames:
 
         accelerator = choose_accelerator()
         dtype = getattr(torch, accelerator.dtype)
-        self._mimi: MimiModel = mimi.load(MimiModel, torch.float32).to(accelerator.device)
-        self._moshi: MoshiForConditionalGeneration = moshi.load(MoshiForConditionalGeneration, dtype)
+        self._mimi: Any = mimi.load(MimiModel, torch.float32).to(accelerator.device)
+        self._moshi: Any = moshi.load(MoshiForConditionalGeneration, dtype)
         # Only the temporal transformer is asked: a tenth of the memory is not needed.
         self._moshi.audio_encoder = self._moshi.depth_decoder = None
         self._moshi.decoder.lm_head = torch.nn.Identity()
@@ -80,7 +79,7 @@ class MoshiDialogueFrames:
         width = self._moshi.config.hidden_size
         return [np.concatenate([np.empty((0, width), np.float16), *part]) for part in parts]
 
-    def _encode(self, streams: Streams) -> Iterator[np.ndarray]:
+    def _encode(self, streams: Streams) -> Iterator[Codes]:
         """Codes ``[2, codebooks, t]`` of consecutive stretches of the streams."""
         import torch
 
@@ -99,7 +98,7 @@ class MoshiDialogueFrames:
             keys_values, padding = encoded.encoder_past_key_values, encoded.padding_cache
             yield encoded.audio_codes.cpu().numpy()
 
-    def _hidden_states(self, codes: np.ndarray) -> Frames:
+    def _hidden_states(self, codes: Codes) -> Frames:
         """Hidden states ``[2, t, D]`` with each of the speakers as the user."""
         import torch
 
@@ -114,11 +113,11 @@ class MoshiDialogueFrames:
                 user_audio_codes=user,
                 use_cache=False,
             )
-        hidden: torch.Tensor = output.last_hidden_state[:, 1:]
-        return hidden.to(torch.float16).cpu().numpy()
+        hidden: Frames = output.last_hidden_state[:, 1:].to(torch.float16).cpu().numpy()
+        return hidden
 
 
-def delayed(codes: np.ndarray, start: int) -> np.ndarray:
+def delayed(codes: Codes, start: int) -> Codes:
     """Codes as Moshi reads them: after a start frame, acoustic codes one frame later than semantic ones.
 
     >>> delayed(np.array([[[1, 2, 3], [4, 5, 6]]]), start=9)

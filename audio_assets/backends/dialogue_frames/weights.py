@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-class WeightsMissing(RuntimeError):
+class MissingWeightsError(RuntimeError):
     """Weights are neither installed nor to be had; the message says which and how to install them."""
 
 
@@ -25,17 +25,25 @@ class Weights:
         """An instance of the transformers class `model`, ready for inference on the CPU.
 
         Raises:
-            WeightsMissing: neither installed nor to be had from the network.
+            MissingWeightsError: neither installed nor to be had from the network.
         """
-        revision = {} if Path(self.repo).is_dir() else {"revision": self.revision}
         try:
-            loaded = model.from_pretrained(self.repo, dtype=dtype, **revision)
+            if Path(self.repo).is_dir():
+                loaded = model.from_pretrained(self.repo, dtype=dtype, local_files_only=True)
+            else:
+                loaded = model.from_pretrained(self.repo, dtype=dtype, revision=self.revision)
         except OSError as error:
-            reason = str(error).splitlines()[0]
-            raise WeightsMissing(
-                f"{self.repo}, revision {self.revision}: the weights are not installed and could not "
-                f"be downloaded ({reason}). On a machine with network run `hf download {self.repo} "
-                f"--revision {self.revision}` and copy its cache (HF_HOME, by default "
-                "~/.cache/huggingface) to this one"
-            ) from error
+            raise MissingWeightsError(self._missing(str(error).splitlines()[0])) from error
         return loaded.eval().requires_grad_(False)
+
+    def _missing(self, reason: str) -> str:
+        if self.revision is None:
+            return (
+                f"{self.repo}: found no weights of transformers in this folder ({reason}); wanted what "
+                "`save_pretrained` or `hf download --local-dir` makes"
+            )
+        return (
+            f"{self.repo} at revision {self.revision}: found no installed weights, nor could they be "
+            f"downloaded ({reason}). On a machine with network, `hf download {self.repo} --revision "
+            f"{self.revision}`; then copy its cache ($HF_HOME, else ~/.cache/huggingface) to this machine"
+        )

@@ -101,9 +101,7 @@ _ACOUSTIC: dict[str, tuple[_Layer, ...]] = {
     "crash": (_Metal(370, 3200, 0.70, 0.55), _Noise(3500, 15000, 0.55, 0.7, attack_s=0.003)),
     "shaker": (_Noise(5000, 13000, 0.035, 0.8, attack_s=0.018),),
     "tambourine": (_Metal(1150, 6500, 0.07, 0.6), _Noise(6500, 15000, 0.06, 0.5)),
-    "guiro": (
-        _Noise(2200, 6500, 0.012, 0.8, bursts_s=tuple(0.012 * i for i in range(9))),
-    ),
+    "guiro": (_Noise(2200, 6500, 0.012, 0.8, bursts_s=tuple(0.012 * i for i in range(9))),),
     "clave": (_Tone(2480, 2480, 1, 0.035, 1.0), _Tone(4960, 4960, 1, 0.012, 0.2)),
     "cowbell": (_Tone(562, 560, 1, 0.07, 0.6), _Tone(845, 843, 1, 0.09, 0.6)),
     "conga_high": (_Tone(345, 320, 0.02, 0.13, 0.9), _Noise(500, 3000, 0.008, 0.3)),
@@ -154,9 +152,7 @@ def _metal(layer: _Metal, time_s: NDArray[np.float64], rng: np.random.Generator)
     squares = np.zeros(len(time_s))
     for ratio, phase in zip(_CYMBAL_RATIOS, rng.random(len(_CYMBAL_RATIOS)), strict=True):
         squares += np.sign(np.sin(2 * np.pi * (layer.base_hz * ratio * time_s + phase)))
-    bright = sosfilt(
-        butter(3, layer.high_pass_hz, "highpass", fs=sample_rate, output="sos"), squares
-    )
+    bright = sosfilt(butter(3, layer.high_pass_hz, "highpass", fs=sample_rate, output="sos"), squares)
     envelope = np.minimum(time_s / 0.0008, 1) * np.exp(-time_s / layer.decay_s)
     return np.asarray(bright * envelope * (layer.level / bright.std() / 3), dtype=np.float32)
 

@@ -179,7 +179,7 @@ def _spectrum(
         given = instrument.harmonics[:count]
         source[: len(given)] = given
     else:
-        source = k**-instrument.slope
+        source = np.asarray(k**-instrument.slope)
     source = np.where(k % 2 == 0, instrument.even, 1.0) * source
     if instrument.pluck_at:
         source = source * (0.06 + np.abs(np.sin(np.pi * k * instrument.pluck_at)))
@@ -232,7 +232,7 @@ def _read_tables(tables: Samples, phase: NDArray[np.float64], sample_rate: int) 
     there = flat.take(index)
     there += within * (flat.take(index + 1) - there)
     here += between.astype(np.float32) * (there - here)
-    return here
+    return np.asarray(here)
 
 
 def _envelope(instrument: Instrument, count: int, duration_s: float, sample_rate: int) -> Samples:

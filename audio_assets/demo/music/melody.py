@@ -43,6 +43,7 @@ _LONGEST_SLOTS = 6
 
 def sing_line(
     line: Line,
+    *,
     section: str,
     index: int,
     start_beat: float,
@@ -63,7 +64,7 @@ def sing_line(
     slot_beats = beats / len(template)
     onsets = [slot for slot, mark in enumerate(template) if mark == "x"]
     onsets = list(range(-line.upbeats, 0)) + onsets
-    ends = onsets[1:] + [min(onsets[-1] + _LONGEST_SLOTS, len(template) - 1)]
+    ends = [*onsets[1:], min(onsets[-1] + _LONGEST_SLOTS, len(template) - 1)]
     notes = []
     for degree, onset, end in zip(line.degrees, onsets, ends, strict=True):
         start_s = tempo.seconds(start_beat + onset * slot_beats)

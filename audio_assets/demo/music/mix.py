@@ -32,8 +32,8 @@ def rms_db(samples: Samples, sample_rate: int) -> float:
 def place(samples: Samples, pan: float) -> Samples:
     """[1 or 2, n] to [2, n], panned at constant power; -1 is left. Two channels keep their width."""
     angle = (pan + 1) * np.pi / 4
-    gains = np.sqrt(2) * np.array([[np.cos(angle)], [np.sin(angle)]], dtype=np.float32)
-    return np.broadcast_to(samples, (2, samples.shape[-1])) * gains
+    gains = np.array([[np.cos(angle)], [np.sin(angle)]]) * np.sqrt(2)
+    return np.asarray(np.broadcast_to(samples, (2, samples.shape[-1])) * gains.astype(np.float32))
 
 
 def drive(samples: Samples, amount: float, sample_rate: int) -> Samples:
@@ -141,6 +141,4 @@ def master(
     mix = np.sum(list(stems.values()), axis=0)
     gain = np.float32(10 ** ((target_lufs - loudness_lufs(mix, sample_rate)) / 20))
     curve = gain * _limiter_gain(mix * gain, sample_rate)
-    return {
-        name: np.round(stem * (curve * 32767)).astype(np.int16) for name, stem in stems.items()
-    }
+    return {name: np.round(stem * (curve * 32767)).astype(np.int16) for name, stem in stems.items()}

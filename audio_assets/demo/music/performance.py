@@ -41,7 +41,7 @@ class Performance:
     @property
     def mix(self) -> NDArray[np.int16]:
         """The sum of the stems, [2, n]."""
-        return np.sum(list(self.stems.values()), axis=0, dtype=np.int16)
+        return np.asarray(np.sum(list(self.stems.values()), axis=0, dtype=np.int16))
 
 
 def perform(score: Score, rng: np.random.Generator) -> Performance:
@@ -103,9 +103,7 @@ def _play_part(part: Part, notes: tuple[Note, ...], length: int, beat_s: float) 
         fiftieths = max(1, round(note.duration_s * 50))
         alike = (note.midi, fiftieths, note.velocity)
         if alike not in rendered:
-            rendered[alike] = render_note(
-                instrument, note.midi, fiftieths / 50, note.velocity, SAMPLE_RATE
-            )
+            rendered[alike] = render_note(instrument, note.midi, fiftieths / 50, note.velocity, SAMPLE_RATE)
         _add_at(track, rendered[alike], note.start_s)
     if part.drive:
         track = mix.drive(track, part.drive, SAMPLE_RATE)
@@ -119,9 +117,7 @@ def _add_at(track: Samples, samples: Samples, start_s: float) -> None:
     track[:, start:end] += samples[..., : end - start]
 
 
-def _play_drums(
-    hits: tuple[DrumHit, ...], kit: str, length: int, rng: np.random.Generator
-) -> Samples:
+def _play_drums(hits: tuple[DrumHit, ...], kit: str, length: int, rng: np.random.Generator) -> Samples:
     """The kit in stereo. Two strokes of each piece alternate, as no stroke repeats another."""
     track = np.zeros((2, length), dtype=np.float32)
     strokes = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,8 +26,11 @@ class Player:
 
     def time(self, beat: float) -> float:
         """When this musician plays ``beat``: at most two standard deviations off."""
-        off = float(np.clip(self._rng.standard_normal(), -2, 2)) * self._looseness_s
-        return max(0.0, self.tempo.seconds(beat) + off)
+        return max(0.0, self.tempo.seconds(beat) + self.off_s())
+
+    def off_s(self) -> float:
+        """How far off this musician is the next time."""
+        return float(np.clip(self._rng.standard_normal(), -2, 2)) * self._looseness_s
 
     def note(self, beat: float, beats: float, midi: int, strength: float, section: str) -> Note:
         """A note of ``beats`` beats; the section's intensity and the hand scale ``strength``."""
@@ -105,9 +109,7 @@ def _voicings(part: Part, bars: Sequence[Bar]) -> dict[tuple[int, float], tuple[
     return voicings
 
 
-def _voicing_at(
-    voicings: dict[tuple[int, float], tuple[int, ...]], bar: Bar, beat: float
-) -> tuple[int, ...]:
+def _voicing_at(voicings: dict[tuple[int, float], tuple[int, ...]], bar: Bar, beat: float) -> tuple[int, ...]:
     start = max(start for start, _ in bar.chords if start <= beat + 1e-9)
     return voicings[bar.beat, start]
 
@@ -142,14 +144,12 @@ def play_pad(part: Part, bars: Sequence[Bar], player: Player) -> Iterator[Note]:
         if part.sections and bar.section not in part.sections:
             continue
         starts = [start for start, _ in bar.chords] + [float(bar.beats)]
-        for start, end in zip(starts, starts[1:], strict=False):
+        for start, end in pairwise(starts):
             for midi in voicings[bar.beat, start]:
                 yield player.note(bar.beat + start, end - start, midi, 0.8, bar.section)
 
 
-def play_answer(
-    part: Part, bars: Sequence[Bar], line_bars: int, player: Player
-) -> Iterator[Note]:
+def play_answer(part: Part, bars: Sequence[Bar], line_bars: int, player: Player) -> Iterator[Note]:
     """Fills while the singer holds the end of a line: in the last bar of each line."""
     answered = [bar for bar in bars if bar.index % line_bars == line_bars - 1]
     voicings = _voicings(part, bars)
@@ -164,9 +164,7 @@ def play_answer(
 def play_drums(style: Style, bars: Sequence[Bar], player: Player) -> Iterator[DrumHit]:
     """The kit: the section's groove, a fill into the next section, a crash where it begins."""
     for number, bar in enumerate(bars):
-        patterns = style.drums.get(bar.section) or style.drums.get(
-            _FALLBACK.get(bar.section, ""), {}
-        )
+        patterns = style.drums.get(bar.section) or style.drums.get(_FALLBACK.get(bar.section, ""), {})
         count = bar.beats * STEPS_PER_BEAT
         if bar is bars[-1]:
             closing = {"kick": "X"} | ({"crash": "X"} if style.crash else {})

@@ -119,12 +119,10 @@ def _truth(
         chords=tuple(_chords(score, duration_s)),
         sections=tuple(_sections(score)),
         drums=tuple(
-            DrumOnset(hit.time_s, hit.piece, DRUM_CLASSES[hit.piece], hit.velocity)
-            for hit in score.hits
+            DrumOnset(hit.time_s, hit.piece, DRUM_CLASSES[hit.piece], hit.velocity) for hit in score.hits
         ),
         melody=tuple(
-            MelodyNote(note.start_s, note.start_s + note.duration_s, note.midi)
-            for note in score.melody
+            MelodyNote(note.start_s, note.start_s + note.duration_s, note.midi) for note in score.melody
         ),
         lyrics=version.work.lyrics if score.sung else None,
         words=tuple(Word(word.start_s, word.end_s, word.text) for word in performance.words),
@@ -149,7 +147,8 @@ def _chords(score: Score, duration_s: float) -> Iterator[Span]:
             labelled.append((time_s, chord.label(score.version.key)))
     labelled.append((score.end_s, "N"))
     starts = [
-        current for previous, current in zip([(-1.0, ""), *labelled], labelled, strict=False)
+        current
+        for previous, current in zip([(-1.0, ""), *labelled], labelled, strict=False)
         if current[1] != previous[1]
     ]
     ends = [start_s for start_s, _ in starts[1:]] + [duration_s]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +110,7 @@ def _nuclei(phonemes: Sequence[Phoneme], count: int) -> list[list[float]]:
     if not spans:  # a word such as "hmm": its loudest part is as good as a vowel
         spans = [[phonemes[0].start_s, phonemes[-1].end_s]]
     while len(spans) > count:
-        gaps = [right[0] - left[1] for left, right in zip(spans, spans[1:], strict=False)]
+        gaps = [right[0] - left[1] for left, right in pairwise(spans)]
         join = int(np.argmin(gaps))
         spans[join : join + 2] = [[spans[join][0], spans[join + 1][1]]]
     while len(spans) < count:
@@ -185,8 +186,9 @@ def _overlap_add(spoken: Utterance, source_s: Curve, pitch_hz: Curve, grain_hz: 
     length = int(len(source_s) / _CONTROL_HZ * rate) + 3 * half
     out = np.bincount(put.ravel(), grains.ravel(), minlength=length)[half:]
     fade = int(0.02 * rate)
-    out[-fade:] *= np.linspace(1, 0, fade)
-    return out.astype(np.float32)
+    sung = out.astype(np.float32)
+    sung[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+    return sung
 
 
 def _sung_words(

@@ -98,9 +98,9 @@ class Timeline:
         divisor = gcd(SAMPLE_RATE, spoken.sample_rate)
         start, end = spoken.words[0].start_s, spoken.words[-1].end_s
         heard = spoken.samples[int(start * spoken.sample_rate) : int(end * spoken.sample_rate)]
-        samples = resample_poly(
-            heard, SAMPLE_RATE // divisor, spoken.sample_rate // divisor
-        ) * _level(heard, _SPEECH_LEVEL, manner.gain_db)
+        samples = resample_poly(heard, SAMPLE_RATE // divisor, spoken.sample_rate // divisor) * _level(
+            heard, _SPEECH_LEVEL, manner.gain_db
+        )
         samples *= 10 ** (np.linspace(-0.5, 0.5, len(samples)) * manner.rise_db / 20)
         if pause_s is None:
             same = say.host == self.last_host

@@ -80,9 +80,7 @@ def write_podcast_fillers_csv(truth: Truth, path: Path, rng: np.random.Generator
                     number += 1
 
 
-def _row(
-    number: int, episode: EpisodeTruth, event: Event, rng: np.random.Generator
-) -> list[str | int]:
+def _row(number: int, episode: EpisodeTruth, event: Event, rng: np.random.Generator) -> list[str | int]:
     label = _FULL_VOCABULARY[event.label]
     middle_s = (event.start_s + event.end_s) / 2
     clip_start_s = min(max(0.0, middle_s - _CLIP_S / 2), episode.duration_s - _CLIP_S)

@@ -115,9 +115,7 @@ def _voiced_source(pitch_hz: Curve, formants_hz: list[float], sample_rate: int) 
     return np.asarray(sound / np.sqrt(np.mean(sound**2)))
 
 
-def _whisper(
-    count: int, formants_hz: list[float], sample_rate: int, rng: np.random.Generator
-) -> Curve:
+def _whisper(count: int, formants_hz: list[float], sample_rate: int, rng: np.random.Generator) -> Curve:
     """Noise through the formants, unit RMS."""
     spectrum, hertz = _noise_spectrum(count, sample_rate, rng)
     sound = irfft(spectrum * _resonance(hertz, formants_hz) * (hertz > 250))[:count]

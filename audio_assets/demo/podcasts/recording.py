@@ -35,7 +35,9 @@ def _programme(tiny: bool) -> dict[str, _Slot]:
         split = "validation" if index in _VALIDATION else "test" if index in _TEST else "train"
         slots[f"{slug(show.name)}-{number:02d}"] = _Slot(show, number, split)
     if tiny:  # the first show, and the first one with a voice per channel
-        return {key: slot for key, slot in slots.items() if slot.number == 1 and slot.show in load_shows()[:2]}
+        return {
+            key: slot for key, slot in slots.items() if slot.number == 1 and slot.show in load_shows()[:2]
+        }
     return slots
 
 

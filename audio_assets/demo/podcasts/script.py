@@ -51,10 +51,11 @@ def _grammar() -> dict[str, Any]:
 @cache
 def load_shows() -> tuple[Show, ...]:
     """The shows of the corpus."""
-    return tuple(
-        Show(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
-        for row in _grammar()["shows"]
-    )
+    shows = []
+    for row in _grammar()["shows"]:
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in row.items()}
+        shows.append(Show(**fields))
+    return tuple(shows)
 
 
 class Writer:

@@ -28,7 +28,8 @@ MEL_BANDS = 128
 FLOOR_POWER = 1e-10
 DYNAMIC_RANGE_DB = 80.0
 
-CHUNK_LENGTH = 2048
+CHUNKS = 1024
+SHORTEST_CHUNK = 2048
 HOLD_S = 0.01
 
 LOOK_BACK_S = 0.02
@@ -55,35 +56,38 @@ def peak_envelope(samples: Float32, sample_rate: int, decay_s: float) -> Float64
         - samples: ``[n]``
         - Output: ``[n]``
     """
-    chunks = -(-samples.size // CHUNK_LENGTH)
-    amplitude = np.zeros((chunks, CHUNK_LENGTH))
+    length = max(-(-samples.size // CHUNKS), SHORTEST_CHUNK)
+    chunks = -(-samples.size // length)
+    amplitude = np.zeros((chunks, length))
     amplitude.reshape(-1)[: samples.size] = np.abs(samples)
     abreast = np.ascontiguousarray(amplitude.T)
     fall = amplitude.max() / (decay_s * sample_rate)
     hold = int(np.ceil(HOLD_S * sample_rate))
 
+    envelope = np.empty_like(abreast)
     start = np.zeros((2, chunks))
-    _, end = _hold_and_fall(abreast, start, fall, hold)
+    end = _hold_and_fall(abreast, start, fall, hold, out=envelope)
     start[:, 1:] = end[:, :-1]
-    envelope, end = _hold_and_fall(abreast, start, fall, hold)
+    end = _hold_and_fall(abreast, start, fall, hold, out=envelope)
     while (stale := 1 + np.flatnonzero((start[:, 1:] != end[:, :-1]).any(axis=0))).size:
         start[:, stale] = end[:, stale - 1]
-        envelope[:, stale], end[:, stale] = _hold_and_fall(abreast[:, stale], start[:, stale], fall, hold)
+        redone = np.empty((length, stale.size))
+        end[:, stale] = _hold_and_fall(abreast[:, stale], start[:, stale], fall, hold, out=redone)
+        envelope[:, stale] = redone
     return envelope.T.ravel()[: samples.size]
 
 
-def _hold_and_fall(amplitude: Float64, start: Float64, fall: float, hold: int) -> tuple[Float64, Float64]:
-    """The envelope of amplitudes ``[length, chunks]``, and the state after, from the state before them.
+def _hold_and_fall(amplitude: Float64, start: Float64, fall: float, hold: int, out: Float64) -> Float64:
+    """Write the envelope of amplitudes ``[length, chunks]`` to `out`; the state after, from the state before.
 
     A state ``[2, chunks]`` is the level, and for how many more samples it is held.
     """
-    envelope = np.empty_like(amplitude)
     level, release = start[0], start[1].copy()
-    for time, (current, out) in enumerate(zip(amplitude, envelope, strict=True)):
+    for time, (current, here) in enumerate(zip(amplitude, out, strict=True)):
         peaked = current >= level
-        level = np.maximum(current, level - fall * (release <= time), out=out)
+        level = np.maximum(current, level - fall * (release <= time), out=here)
         np.putmask(release, peaked, time + 1 + hold)
-    return envelope, np.stack([level, np.maximum(release - len(amplitude), 0)])
+    return np.stack([level, np.maximum(release - len(amplitude), 0)])
 
 
 def onset_strength(samples: Float32, sample_rate: int) -> Float64:

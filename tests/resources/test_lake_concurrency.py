@@ -1,0 +1,13 @@
+"""Many processes on one lake, as `benchmarks.lake_concurrency` measures them, for a few seconds."""
+
+from __future__ import annotations
+
+from benchmarks.lake_concurrency import measure
+
+
+def test_eight_writers_and_a_reader_make_no_error_and_lose_and_double_no_row(tmp_path):
+    lake = {"catalog": f"sqlite:{tmp_path}/lake/catalog.sqlite", "data": f"{tmp_path}/lake/data"}
+    found = measure(lake, writers=8, seconds=8)
+    assert found.errors == found.wrong == found.lost == ()
+    assert found.commits >= 8
+    assert found.reads >= 8
