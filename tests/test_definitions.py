@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from tests.conftest import Command
+from tests.conftest import CHECKOUT, Command
 
 
 def test_loading_the_definitions_is_quick_and_imports_no_heavy_library(command: Command):
@@ -31,3 +31,11 @@ def test_every_asset_is_described_for_the_ui():
         assert all(column.description for column in schema.columns), spec.key
         if spec.partitions_def is not None:
             assert spec.code_version, spec.key
+
+
+def test_the_document_of_tables_is_what_the_declarations_say():
+    program = "import runpy; print(runpy.run_path('docs/write_features.py')['text'](), end='')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == (CHECKOUT / "docs" / "features.md").read_text(), "run docs/write_features.py"

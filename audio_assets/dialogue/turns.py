@@ -74,8 +74,7 @@ def floor(turns: Sequence[Turn], speakers: Sequence[str]) -> dict[str, Spans]:
         infinity to infinity.
     """
     own = {
-        speaker: _union([(t.start_s, t.end_s) for t in turns if t.speaker == speaker])
-        for speaker in speakers
+        speaker: _union([(t.start_s, t.end_s) for t in turns if t.speaker == speaker]) for speaker in speakers
     }
     floors = {}
     for speaker in speakers:

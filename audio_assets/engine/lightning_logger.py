@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +11,11 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from audio_assets.resources.tracking import Tracker
+
+
+# What Lightning says of hardware and intervals is no news for someone who watches a run.
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", module=r"lightning\.pytorch\..*")
 
 
 class TrackerLogger(Logger):

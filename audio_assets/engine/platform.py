@@ -93,8 +93,9 @@ class Platform:
     def prepare(self) -> None:
         """Bring the lake's tables, views and data dictionary to what is declared.
 
-        Cheap when nothing has changed. New columns are added, dropped ones removed; a column whose
-        type changed is made anew and filled by the recomputation its change causes.
+        Cheap when nothing has changed. New columns are added, dropped ones removed, and values converted
+        where a column's type changed; what cannot be converted is NULL. An asset whose columns changed is
+        stale, so the next run computes its values anew.
         """
         views = [path.read_text(encoding="utf-8") for path in self.views]
         text = json.dumps([repr(self._all_tables), views])
@@ -209,9 +210,14 @@ def _create_or_alter(
         connection.execute(f'CREATE TABLE "{name}" ({declared})')
         return
     wanted = {column.name: column.sql_type for column in columns}
-    for column, data_type in existing.items():
-        if wanted.get(column) != data_type:
-            connection.execute(f'ALTER TABLE "{name}" DROP COLUMN "{column}"')
+    for column in existing.keys() - wanted.keys():
+        connection.execute(f'ALTER TABLE "{name}" DROP COLUMN "{column}"')
     for column, data_type in wanted.items():
-        if existing.get(column) != data_type:
+        if column not in existing:
             connection.execute(f'ALTER TABLE "{name}" ADD COLUMN "{column}" {data_type}')
+        elif existing[column] != data_type:
+            # DuckLake itself changes types only to wider ones.
+            connection.execute(f'ALTER TABLE "{name}" ADD COLUMN "new {column}" {data_type}')
+            connection.execute(f'UPDATE "{name}" SET "new {column}" = TRY_CAST("{column}" AS {data_type})')
+            connection.execute(f'ALTER TABLE "{name}" DROP COLUMN "{column}"')
+            connection.execute(f'ALTER TABLE "{name}" RENAME COLUMN "new {column}" TO "{column}"')

@@ -50,7 +50,7 @@ def run_training(
         TrainingError: no item has all upstream values, or the result is incomplete.
     """
     snapshot = platform.lake.snapshot()
-    items, upstream = _ready_items(platform, asset)
+    items, upstream = _ready_items(platform, asset, snapshot)
     name = asset.fingerprint(config, seed, upstream)
     done = latest_checkpoint(platform.lake, asset.name)
     if done is not None and done.checkpoint == name:
@@ -85,7 +85,7 @@ def needs_training(platform: Platform, asset: TrainingAsset) -> bool:
     False where there is nothing to learn from yet.
     """
     try:
-        _, upstream = _ready_items(platform, asset)
+        _, upstream = _ready_items(platform, asset, platform.lake.snapshot())
     except TrainingError:
         return False
     done = latest_checkpoint(platform.lake, asset.name)
@@ -93,10 +93,10 @@ def needs_training(platform: Platform, asset: TrainingAsset) -> bool:
 
 
 def _ready_items(
-    platform: Platform, asset: TrainingAsset
+    platform: Platform, asset: TrainingAsset, snapshot: int
 ) -> tuple[dict[str, Item], dict[str, dict[str, str]]]:
-    """Items with a value for every upstream asset, and the fingerprints of those values."""
-    entries = read_entries(platform.lake, asset.upstream)
+    """Items with a value for every upstream asset at the snapshot, and those values' fingerprints."""
+    entries = read_entries(platform.lake, asset.upstream, snapshot=snapshot)
     items = platform.items(asset.item)
     upstream = {
         key: {name: entries[name][key].fingerprint for name in asset.upstream}

@@ -66,7 +66,10 @@ class LaughterPredictor:
         values = np.empty(n_frames, dtype=np.float32)
         for start in range(0, n_frames, batch_frames):
             part = slice(start, start + batch_frames)
-            outputs = self.head(torch.as_tensor(frames[part]).to(device))
+            rows = frames[part]
+            if not isinstance(rows, torch.Tensor):  # PyTorch warns of read-only memory
+                rows = torch.from_numpy(np.require(rows, requirements="W"))
+            outputs = self.head(rows.to(device))
             if self.loss.is_regression:
                 outputs = outputs.clamp(0, self.loss.cap_s)
             else:

@@ -132,10 +132,10 @@ def test_a_silent_stretch_is_described_like_silence_whatever_else_sounds(noise):
     np.testing.assert_array_equal(both[0], static_frames([noise])[0])
 
 
-@pytest.mark.parametrize("samples", [0, 1, 1279, 1280, 1281, 128 * 1280, 128 * 1280 + 100])
+@pytest.mark.parametrize("samples", [1, 1279, 1280, 1281, 128 * 1280, 128 * 1280 + 100])
 def test_there_are_as_many_frames_as_cover_the_signal(samples):
     ones = np.full((2, samples), 0.1, np.float32)
-    frames = AcousticDialogueFrames().frames([ones] if samples else [])
+    frames = AcousticDialogueFrames().frames([ones])
     assert [f.shape for f in frames] == [(-(-samples // FRAME_LENGTH), 2 * DIMENSIONS)] * 2
     assert all(np.isfinite(f).all() for f in frames)
 

@@ -152,7 +152,7 @@ def test_failed_items_are_tried_again_from_the_ui_and_not_where_the_configuratio
 
 
 def test_what_a_killed_run_had_stored_but_not_reported_is_reported_by_the_next(desk):
-    desk.bench.add({key: "note" for key in "abcd"})
+    desk.bench.add(dict.fromkeys("abcd", "note"))
     desk.run(["words"], keys=("a", "b"))
     desk.bench.run(["words"])  # stores all, without Dagster knowing
     result = desk.run(["words"])

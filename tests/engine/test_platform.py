@@ -24,8 +24,7 @@ def with_columns(bench: Bench, *columns: Column) -> Bench:
 
 
 def columns_of(bench: Bench, table: str) -> dict[str, str]:
-    query = "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = '{}'"
-    return dict(bench.query(query.format(table)))
+    return dict(bench.query(f"SELECT column_name, column_type FROM (DESCRIBE {table})"))
 
 
 CHARACTERS = lengths.table.columns[0]
@@ -69,14 +68,25 @@ def test_a_column_that_is_no_longer_declared_is_removed_and_older_snapshots_stil
     assert bench.query(f"SELECT characters FROM lengths AT (VERSION => {before})") == [(9,)]
 
 
-def test_a_column_of_another_type_is_made_anew_and_its_values_are_computed_again(bench):
+def test_values_of_a_column_of_another_type_are_converted_and_computed_again(bench):
     bench.add({"a": "two words"})
-    bench.run(["lengths"])
+    bench.run(["lengths", "words"])
     newer = with_columns(bench, Column("characters", FLOAT, doc="Now with fractions"))
     newer.platform.prepare()
     assert columns_of(bench, "lengths")["characters"] == "DOUBLE"
-    assert bench.query("SELECT characters FROM lengths") == [(None,)]
+    assert bench.query("SELECT characters FROM lengths") == [(9.0,)]
     assert newer.platform.states()["lengths"] == {"a": State.STALE}
+
+
+def test_what_cannot_be_converted_is_null_and_the_rest_of_the_catalog_stays(bench):
+    bench.add({"a": "two words", "b": "three"})
+    bench.platform.lake.write(lambda c: c.execute("UPDATE notes SET path = '1.5' WHERE item = 'a'"))
+    columns = [replace(c, type=FLOAT) if c.name == "path" else c for c in CATALOG]
+    replace(bench.platform, tables={"notes": columns}).prepare()
+    assert bench.query("SELECT item, path, duration_s FROM notes ORDER BY item") == [
+        ("a", 1.5, 1.0),
+        ("b", None, 1.0),
+    ]
 
 
 def test_the_tables_of_assets_that_are_gone_stay(bench):

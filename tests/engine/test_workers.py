@@ -214,12 +214,10 @@ def test_the_detail_of_a_death_is_from_the_item_that_died_not_from_those_before(
 
 
 def test_reasons_with_broken_text_are_made_storable(yard):
-    broken = Item("a", "hash", f"{yard.folder}/no\udcffsuch\0file")
-    with yard.workers(lengths) as workers:
-        (result,) = workers.run([Task((ItemTask(broken, {"lengths": "f"}),))])
-    assert result.outcome is Outcome.FAILED
-    assert result.reason.encode()
-    assert "\0" not in result.reason + result.detail
+    found = yard.run({"a": "broken"}, lengths)
+    assert found["lengths", "a"].reason == r"ValueError: no\udcffsuch\0file"
+    assert "\0" not in found["lengths", "a"].detail
+    assert found["lengths", "a"].detail.encode()
 
 
 def test_workers_that_cannot_load_the_assets_end_the_run_with_the_reason(yard):

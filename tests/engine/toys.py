@@ -60,6 +60,8 @@ def lengths(note: str) -> dict[str, int]:
             time.sleep(float(seconds))
         case ["fail", *_]:
             raise ValueError("the note says fail")
+        case ["broken", *_]:
+            raise ValueError("no\udcffsuch\0file")
         case ["huge", *_]:
             return {"characters": 10**6}
         case ["silent", *_]:

@@ -38,9 +38,7 @@ def converse(speakers=("vera", "miles"), turns=12, pause_s=(0.2, 0.7), noise=1e-
             said = espeak.speak(LINES[number % len(LINES)], load_voices()[speaker])
             samples = soxr.resample(said.samples, said.sample_rate, RATE)
             now += round(RATE * rng.uniform(*pause_s))
-            times.append(
-                (now / RATE + said.words[0].start_s, now / RATE + said.words[-1].end_s, speaker)
-            )
+            times.append((now / RATE + said.words[0].start_s, now / RATE + said.words[-1].end_s, speaker))
             spoken.append((now, speakers.index(speaker), samples))
             now += len(samples)
     mixed = rng.normal(0, noise, (2, now + RATE // 2)).astype(np.float32)
@@ -57,7 +55,9 @@ def confusion(found, true, duration_s: float) -> float:
     times_s = np.arange(0, duration_s, 0.01)
     names = sorted({name for *_, name in true})
     reference = _who(times_s, true, names)
-    hypothesis = _who(times_s, [(t.start_s, t.end_s, t.speaker) for t in found], sorted({t.speaker for t in found}))
+    hypothesis = _who(
+        times_s, [(t.start_s, t.end_s, t.speaker) for t in found], sorted({t.speaker for t in found})
+    )
     both = (reference >= 0) & (hypothesis >= 0)
     return min(np.mean(reference[both] != mapped[both]) for mapped in (hypothesis, 1 - hypothesis))
 

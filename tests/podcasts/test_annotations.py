@@ -49,7 +49,11 @@ def test_overlapping_events_are_all_kept(tmp_path):
 
 
 def test_events_past_the_end_are_cut_off_with_a_note():
-    events = [Event(58.0, 63.0, "a", None, "x"), Event(70.0, 71.0, "b", None, "x"), Event(1, 60.0, "c", None, "x")]
+    events = [
+        Event(58.0, 63.0, "a", None, "x"),
+        Event(70.0, 71.0, "b", None, "x"),
+        Event(1, 60.0, "c", None, "x"),
+    ]
     whole, over, past = fit_events(events, 60.0)
     assert (whole.start_s, whole.end_s, whole.note) == (1, 60.0, None)
     assert (over.start_s, over.end_s) == (58.0, 60.0)

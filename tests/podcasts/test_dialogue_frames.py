@@ -42,7 +42,11 @@ def test_each_main_speaker_is_the_user_once_beside_the_other(conversation, voice
     for row in rows:
         stored = frames[row["user_speaker"]]
         assert stored.dtype == np.float16
-        assert stored.shape == (row["frame_count"], row["dimensions"]) == (-(-conversation.samples.shape[1] // 1280), 126)
+        assert (
+            stored.shape
+            == (row["frame_count"], row["dimensions"])
+            == (-(-conversation.samples.shape[1] // 1280), 126)
+        )
         assert (row["frame_rate_hz"], row["context_frames"]) == (12.5, 4)
     left, right = acoustic_frames([conversation.samples]).astype(np.float16)
     np.testing.assert_array_equal(frames["left"], np.concatenate([right, left], axis=1))

@@ -17,9 +17,7 @@ def find(samples, voice_activity, annotations=None, **parameters):
     """The turns of a recording, checked against the table."""
     signal = Signal.from_array(samples, RATE)
     record = {"duration_s": signal.duration_s}
-    rows = speaker_turns(
-        signal, annotations, voice_activity=voice_activity, record=record, **parameters
-    )
+    rows = speaker_turns(signal, annotations, voice_activity=voice_activity, record=record, **parameters)
     assert rows == speaker_turns.table.check_rows(rows)
     assert all(0 <= row["start_s"] < row["end_s"] <= signal.duration_s for row in rows)
     return turns_of(rows)

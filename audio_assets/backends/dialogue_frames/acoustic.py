@@ -81,8 +81,7 @@ def static_frames(blocks: Iterable[Float32]) -> Float32:
         - blocks: each ``[S, m]``, S signals at `SAMPLE_RATE`
         - Output: ``[S, ceil(n / 1280), STATIC]``: MFCC, energy, pitch, flatness
     """
-    parts = [_describe(frames) for frames in _framed(blocks)]
-    return np.concatenate(parts, axis=1) if parts else np.zeros((0, 0, STATIC), np.float32)
+    return np.concatenate([_describe(frames) for frames in _framed(blocks)], axis=1)
 
 
 def regression_delta(features: Float32) -> Float32:
@@ -92,8 +91,6 @@ def regression_delta(features: Float32) -> Float32:
         - features: ``[..., T, D]``
         - Output: ``[..., T, D]``
     """
-    if not features.size:
-        return features
     around = [(0, 0)] * (features.ndim - 2)
     padded = np.pad(features, [*around, (2, 2), (0, 0)], mode="edge")
     near = padded[..., 3:-1, :] - padded[..., 1:-3, :]
