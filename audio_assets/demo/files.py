@@ -31,9 +31,7 @@ def write_audio(path: Path, samples: NDArray[np.int16], sample_rate: int) -> Non
     elif path.suffix == ".ogg":
         _write_ogg(path, samples, sample_rate)
     else:
-        # Level 0.2 of 1 writes twice as fast as the default and takes one per cent more room.
-        level = 0.2 if path.suffix == ".flac" else None
-        soundfile.write(path, samples.T, sample_rate, subtype="PCM_16", compression_level=level)
+        soundfile.write(path, samples.T, sample_rate, subtype="PCM_16")
 
 
 def _write_mp3(path: Path, samples: NDArray[np.int16], sample_rate: int) -> None:

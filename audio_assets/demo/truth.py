@@ -154,6 +154,7 @@ class EpisodeTruth:
     events: tuple[Event, ...]
     turns: tuple[Turn, ...]
     words: tuple[Word, ...]
+    punchlines_s: tuple[float, ...]  # where the last word of a joke ends, laughed at or not
 
 
 @dataclass(frozen=True)

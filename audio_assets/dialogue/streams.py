@@ -13,8 +13,7 @@ import numpy as np
 
 from audio_assets.audio.downmix import Samples
 from audio_assets.audio.signal import Signal
-from audio_assets.dialogue.channels import CHANNELS
-from audio_assets.dialogue.turns import Spans, Turn, floor
+from audio_assets.dialogue.turns import Spans, Turn, floor, own_channels
 
 FADE_S = 0.01
 BLOCK_S = 10.0
@@ -34,10 +33,10 @@ def speaker_streams(
     Yields:
         [2, m] float32.
     """
-    if any(turn.source == "channels" for turn in turns):
-        order = [CHANNELS.index(speaker) for speaker in speakers]
+    channels = own_channels(turns, speakers)
+    if channels is not None:
         for block in episode.blocks(BLOCK_S, rate):
-            yield _two(block[order])
+            yield _two(block[channels])
         return
     spans = floor(turns, speakers)
     start = 0

@@ -28,18 +28,20 @@ class Turn:
     """`speaker` speaks from `start_s` to `end_s`.
 
     `source`: ``imported`` from annotations, found in the ``channels`` of a recording with one speaker
-    on each, or by ``clusters`` of what the voices sound like.
+    on each, or by ``clusters`` of what the voices sound like. `channel` is the speaker's own channel,
+    None where voices are mixed.
     """
 
     start_s: float
     end_s: float
     speaker: str
     source: Source
+    channel: int | None = None
 
 
 def turns_of(rows: Sequence[Mapping[str, Any]]) -> list[Turn]:
     """The turns of a table's rows, in order of time."""
-    turns = [Turn(r["start_s"], r["end_s"], r["speaker"], r["source"]) for r in rows]
+    turns = [Turn(**row) for row in rows]
     return sorted(turns, key=lambda turn: (turn.start_s, turn.end_s, turn.speaker))
 
 
@@ -47,15 +49,24 @@ def imported_turns(annotations: Sequence[Mapping[str, Any]]) -> list[Turn]:
     """The turns among annotations: those whose label is ``speaker:NAME``, ``Speaker NAME`` or alike.
 
     >>> imported_turns([{"start_s": 1.0, "end_s": 2.5, "label": "speaker: Vera"}])
-    [Turn(start_s=1.0, end_s=2.5, speaker='Vera', source='imported')]
+    [Turn(start_s=1.0, end_s=2.5, speaker='Vera', source='imported', channel=None)]
     """
-    named = [(row, _SPEAKER_LABEL.fullmatch(row["label"].strip())) for row in annotations]
     turns = [
-        Turn(row["start_s"], row["end_s"], match["name"].strip(), "imported")
-        for row, match in named
-        if match and row["end_s"] > row["start_s"]
+        Turn(row["start_s"], row["end_s"], speaker, "imported")
+        for row in annotations
+        if (speaker := named_speaker(row["label"])) is not None and row["end_s"] > row["start_s"]
     ]
     return sorted(turns, key=lambda turn: (turn.start_s, turn.end_s, turn.speaker))
+
+
+def named_speaker(label: str) -> str | None:
+    """The speaker whom the label of a turn names; None for the label of an event.
+
+    >>> named_speaker("Speaker_00"), named_speaker("laughter")
+    ('00', None)
+    """
+    match = _SPEAKER_LABEL.fullmatch(label.strip())
+    return match["name"].strip() if match else None
 
 
 def main_speakers(turns: Sequence[Turn], count: int = 2) -> list[str]:
@@ -64,6 +75,13 @@ def main_speakers(turns: Sequence[Turn], count: int = 2) -> list[str]:
     for turn in turns:
         spoken_s[turn.speaker] += turn.end_s - turn.start_s
     return sorted(spoken_s, key=lambda speaker: (-spoken_s[speaker], speaker))[:count]
+
+
+def own_channels(turns: Sequence[Turn], speakers: Sequence[str]) -> list[int] | None:
+    """The channel of each of `speakers`; None unless each has one for themselves."""
+    channel_of = {turn.speaker: turn.channel for turn in turns}
+    channels = [channel for speaker in speakers if (channel := channel_of[speaker]) is not None]
+    return channels if len(set(channels)) == len(speakers) else None
 
 
 def floor(turns: Sequence[Turn], speakers: Sequence[str]) -> dict[str, Spans]:

@@ -164,6 +164,10 @@ def _size(returned: object) -> str:
 
 
 def _find(module: str, name: str) -> ItemAsset:
+    if module == "__main__":
+        raise TypeError(
+            f"{name} is defined in a script or notebook; workers can import it from a module only"
+        )
     asset = getattr(importlib.import_module(module), name)
     if not isinstance(asset, ItemAsset):
         raise TypeError(f"{module}.{name} is {type(asset).__name__}, wanted an item asset")

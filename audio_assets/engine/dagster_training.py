@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel, create_model
 
-from audio_assets.engine.checkpoints import MODEL_CARD, Checkpoint
+from audio_assets.engine.checkpoints import CHECKPOINT_COLUMNS, MODEL_CARD, Checkpoint
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.training import run_training
 from audio_assets.engine.training_asset import TrainingAsset
@@ -44,6 +44,7 @@ def build_training_asset(platform: Platform, asset: TrainingAsset) -> dg.AssetsD
             dg.AssetSpec(
                 asset.name, deps=list(asset.upstream), description=asset.description, kinds=kinds,
                 group_name=asset.group, code_version=asset.code_version, owners=owners,
+                metadata={"dagster/column_schema": _schema(CHECKPOINT_COLUMNS)},
             ),
             *(
                 dg.AssetSpec(

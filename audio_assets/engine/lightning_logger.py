@@ -12,7 +12,6 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from audio_assets.resources.tracking import Tracker
 
-
 # What Lightning says of hardware and intervals is no news for someone who watches a run.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", module=r"lightning\.pytorch\..*")

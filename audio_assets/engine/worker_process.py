@@ -63,10 +63,8 @@ class WorkerProcess:
             start_new_session=True,  # Ctrl-C is for the run, and ending the worker ends what it started
         )
         theirs.close()
-        self._asset: str | None = None
-        self._limit_s = START_LIMIT_S
-        self._since = time.monotonic()
         self._stopped_for: str | None = None
+        self._begin(None, START_LIMIT_S)
         self._send(setup)
 
     def await_ready(self) -> None:
@@ -88,22 +86,22 @@ class WorkerProcess:
         """
         self._log.truncate(0)
         self._log.seek(0)  # the worker's writing place too, since the two share the open file
+        self._begin(None, START_LIMIT_S)
         self._send(task)
         for message in self._messages():
             match message:
                 case ItemResult():
                     yield message
                 case ("start", asset):
-                    self._asset, self._since = asset, time.monotonic()
                     members = sum(asset in item.fingerprints for item in task.items)
-                    self._limit_s = self._limits.time_s[asset] * members
+                    self._begin(asset, self._limits.time_s[asset] * members)
                 case ("finished",):
-                    self._asset = None
                     return
 
     def kill(self) -> None:
         """End the process and all that it started."""
-        with suppress(ProcessLookupError):
+        self._process.kill()
+        with suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
@@ -112,6 +110,11 @@ class WorkerProcess:
         self._process.wait()
         self._pipe.close()
         self._log.close()
+
+    def _begin(self, asset: str | None, limit_s: float) -> None:
+        self._asset = asset
+        self._limit_s = limit_s
+        self._since = time.monotonic()
 
     def _send(self, message: Any) -> None:
         with suppress(OSError):  # the worker has died; receiving from it says so

@@ -45,14 +45,14 @@ SELECT
     CAST(NULL AS DOUBLE) AS position_in_file,
 
     -- timbre
-    CAST(NULL AS DOUBLE) AS brightness,
-    CAST(NULL AS DOUBLE) AS roughness,
-    CAST(NULL AS DOUBLE) AS hardness,
-    CAST(NULL AS DOUBLE) AS depth,
-    CAST(NULL AS DOUBLE) AS booming,
-    CAST(NULL AS DOUBLE) AS reverberation,
-    CAST(NULL AS DOUBLE) AS sharpness,
-    CAST(NULL AS DOUBLE) AS warmth,
+    timbre.brightness,
+    timbre.roughness,
+    timbre.hardness,
+    timbre.depth,
+    timbre.booming,
+    timbre.reverberation,
+    timbre.sharpness,
+    timbre.warmth,
 
     -- spectral shape
     spectral.spectral_flatness,
@@ -140,4 +140,5 @@ LEFT JOIN spectral USING (item)
 LEFT JOIN saturation USING (item)
 LEFT JOIN band_rms USING (item)
 LEFT JOIN tonal USING (item)
+LEFT JOIN timbre USING (item)
 LEFT JOIN high_level USING (item);

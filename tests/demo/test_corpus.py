@@ -58,7 +58,7 @@ def test_the_manifest_has_the_hash_of_every_file(corpus):
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"size": "demo"}])
 def test_a_folder_with_another_corpus_is_refused_not_overwritten(corpus, other):
-    with pytest.raises(FileExistsError, match="holds a demo corpus with .*choose another folder"):
+    with pytest.raises(FileExistsError, match=r"holds a demo corpus with .*choose another folder"):
         make_corpus(corpus.folder, **{"size": "tiny", "seed": 0, **other})
 
 

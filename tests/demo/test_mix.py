@@ -11,6 +11,13 @@ def noise(seconds, gain=0.1, seed=0):
     return (gain * np.random.default_rng(seed).standard_normal((2, int(seconds * RATE)))).astype(np.float32)
 
 
+def strokes(seconds):
+    """Short bursts twice a second, some 10 dB over what else plays."""
+    out = noise(seconds, 0.3, seed=2)
+    out[:, np.arange(out.shape[1]) % (RATE // 2) > 300] = 0
+    return out
+
+
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 def test_a_997_hz_sine_at_full_scale_on_both_channels_is_0_lufs(rate):
     """BS.1770-5: 0 dBFS at 997 Hz on one channel reads -3.01 LKFS."""
@@ -31,7 +38,7 @@ def test_silence_has_no_loudness():
 
 
 def test_the_master_reaches_its_loudness_under_the_ceiling_and_still_sums():
-    stems = {"drums": noise(4) ** 3 * 50, "other": noise(4, seed=1)}
+    stems = {"drums": strokes(4), "other": noise(4, 0.1, seed=1)}
     mastered = mix.master(stems, -14, RATE)
     total = np.sum([stem.astype(int) for stem in mastered.values()], axis=0)
     assert np.abs(total).max() <= mix.CEILING * 32767 + len(stems)
@@ -39,12 +46,12 @@ def test_the_master_reaches_its_loudness_under_the_ceiling_and_still_sums():
 
 
 def test_the_master_changes_all_stems_by_the_same_gain():
-    stems = {"a": noise(2, 0.4), "b": noise(2, 0.2, seed=1)}
-    mastered = mix.master(stems, -8, RATE)
-    gains = [np.abs(mastered[name]).astype(float) / np.abs(stem * 32767) for name, stem in stems.items()]
-    strong = (np.abs(stems["a"]) > 0.1) & (np.abs(stems["b"]) > 0.1)
-    assert np.allclose(gains[0][strong], gains[1][strong], rtol=1e-3)
-    assert gains[0][strong].min() < 0.9 * gains[0][strong].max()  # the limiter did work
+    stems = {"drums": strokes(2), "other": noise(2, 0.05, seed=1)}
+    mastered = mix.master(stems, -14, RATE)
+    both = (np.abs(stems["drums"]) > 0.1) & (np.abs(stems["other"]) > 0.02)
+    drums, other = (np.abs(mastered[name][both] / (stems[name][both] * 32767)) for name in stems)
+    assert np.allclose(drums, other, rtol=2e-3)
+    assert drums.min() < 0.9 * drums.max()  # the limiter did work
 
 
 @pytest.mark.parametrize("pan", [-1.0, -0.3, 0.0, 0.7, 1.0])

@@ -106,7 +106,7 @@ def test_rhythms_divide_lines_where_the_written_melodies_have_their_bar_line():
 
     for row in tomllib.loads((DATA / "works.toml").read_text("utf-8"))["works"].values():
         for text in row["verse_melody"] + row["chorus_melody"]:
-            *upbeat, first, second = (half.split() for half in text.split("|"))
+            *_, first, second = (half.split() for half in text.split("|"))
             count = len(first) + len(second)
             for templates in (_FOUR, _FOUR_SYNCOPATED, _THREE):
                 for template in templates[count]:

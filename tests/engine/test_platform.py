@@ -11,8 +11,7 @@ from audio_assets.engine import FLOAT, INTEGER, TEXT, Column
 from audio_assets.engine.graph import AssetGraph
 from audio_assets.engine.plan import State
 from audio_assets.engine.platform import Platform
-from audio_assets.resources.lake import Lake
-from tests.engine.conftest import CATALOG, Bench, make_bench
+from tests.engine.conftest import CATALOG, Bench, make_bench, quick_lake
 from tests.engine.toys import NOTE, lengths, words
 
 
@@ -140,7 +139,7 @@ def test_processes_that_prepare_a_new_lake_at_once_make_each_table_once(tmp_path
         platform = Platform(
             chosen,
             bench.platform.graph,
-            Lake.from_settings(chosen),
+            quick_lake(chosen),
             bench.platform.objects,
             {"notes": CATALOG},
         )
@@ -156,7 +155,7 @@ def test_processes_that_prepare_a_new_lake_at_once_make_each_table_once(tmp_path
     for thread in threads:
         thread.join()
     assert errors == []
-    made = Lake.from_settings(settings.platform.settings)
+    made = quick_lake(settings.platform.settings)
     assert made.rows("SELECT count(*) FROM platform_state") == [(1,)]
     made.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -133,6 +134,19 @@ def test_a_consumer_that_takes_its_time_costs_no_item_its_own(yard):
     assert [result.outcome for result in results] == [Outcome.OK] * 6
 
 
+def test_a_worker_that_waited_longer_than_a_limit_for_its_next_task_has_done_no_wrong(yard):
+    record = {"table": {str(n): [n, str(n)] for n in range(1_000_000)}}
+    heavy = Task((ItemTask(yard.item("b", "heavy to receive", **record), {"lengths": "f"}),))
+    process = WorkerProcess(yard.setup(lengths), yard.limits(lengths, time_s=0.3), 1)
+    try:
+        process.await_ready()
+        list(process.compute(yard.task({"a": "light"}, [lengths])))
+        time.sleep(0.5)
+        assert [result.outcome for result in process.compute(heavy)] == [Outcome.OK]
+    finally:
+        process.close()
+
+
 def test_what_a_dead_worker_had_computed_is_kept_and_given_to_its_successor(yard):
     found = yard.run({"a": "a bomb"}, lengths, words, bombs, ratios, remarks)
     assert found["bombs", "a"].reason == "the worker died: killed by SIGKILL"
@@ -183,13 +197,16 @@ def test_tasks_and_results_larger_than_a_pipe_holds_do_not_block_each_other(yard
     assert [r.rows for r in results if r.asset == "remarks"] == [[{"measured": True}]] * 4
 
 
-@pytest.mark.parametrize("text", ["fork", "child"])
+NAP = f"60.{os.getpid()}"  # tells our child from other programs
+
+
+@pytest.mark.parametrize("text", ["fork", f"child {NAP}"], ids=["fork", "child"])
 def test_a_death_is_noticed_at_once_though_a_child_of_the_worker_lives_and_the_child_ends_too(yard, text):
     started = time.monotonic()
     found = yard.run({"a": text}, lengths)
     assert found["lengths", "a"].reason == "the worker died: killed by SIGKILL"
     assert time.monotonic() - started < 20
-    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "60"]]
+    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", NAP]]
     assert children() == []
 
 

@@ -72,8 +72,8 @@ def lengths(note: str) -> dict[str, int]:
             if os.fork() == 0:
                 time.sleep(60)
             os.kill(os.getpid(), signal.SIGKILL)
-        case ["child", *_]:
-            subprocess.Popen(["sleep", "60"], close_fds=False)
+        case ["child", seconds]:
+            subprocess.Popen(["sleep", seconds], close_fds=False)
             os.kill(os.getpid(), signal.SIGKILL)
         case ["log", path, index]:
             with Path(path).open("a") as log:

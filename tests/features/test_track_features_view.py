@@ -5,12 +5,18 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from audio_assets.assets import features
+from audio_assets.assets import features, timbre
 from audio_assets.assets.catalog import CATALOG_TABLES
 from audio_assets.engine import Table
 
 VIEW = Path(__file__).parents[2] / "sql" / "views" / "track_features.sql"
-TABLES = {table.name: table.all_columns for table in vars(features).values() if isinstance(table, Table)}
+MODULES = (features, timbre)
+TABLES = {
+    table.name: table.all_columns
+    for module in MODULES
+    for table in vars(module).values()
+    if isinstance(table, Table)
+}
 
 STEMS = ("bass", "drums", "other")
 NUMERIC = {

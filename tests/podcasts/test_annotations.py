@@ -63,7 +63,7 @@ def test_events_past_the_end_are_cut_off_with_a_note():
 
 
 def test_an_episode_without_annotations_is_not_applicable_and_faults_are_told():
-    with pytest.raises(NotApplicable, match="^no annotations$"):
+    with pytest.raises(NotApplicable, match=r"^no annotations$"):
         annotations(None, record=record())
     with pytest.raises(NotApplicable, match=r"no annotations \(a\.csv: found event 2 to be"):
         annotations(None, record=record(notes=["a.csv: found event 2 to be …"]))

@@ -10,6 +10,7 @@ from audio_assets.assets.podcasts.speaker_turns import speaker_turns
 from audio_assets.audio.signal import Signal
 from audio_assets.backends.dialogue_frames.acoustic import acoustic_frames
 from audio_assets.backends.dialogue_frames.embedded import AcousticDialogueFrames
+from audio_assets.engine import NotApplicable
 from tests.podcasts.conversation import RATE
 
 
@@ -96,9 +97,33 @@ def test_a_laugh_marked_by_a_point_has_an_onset_and_no_frames():
     assert positive_frames(rows, "a", "onset") == []
 
 
+def test_on_channels_of_their_own_a_laugh_is_of_those_who_can_be_heard_laughing(conversation, voice_activity):
+    samples = np.tile(conversation.samples, 2)
+    samples[:, -10 * RATE :] = 1e-3
+    rng = np.random.default_rng(0)
+    for channels, start_s, end_s in (([0], -9, -8), ([1], -6, -5), ([0, 1], -3, -2)):
+        laugh = rng.normal(0, 0.1, (len(channels), RATE))
+        samples[channels, start_s * RATE : end_s * RATE] = laugh
+    signal = Signal.from_array(samples, RATE)
+    duration_s = signal.duration_s
+    turns = speaker_turns(signal, voice_activity=voice_activity, record={"duration_s": duration_s})
+    events = [event(duration_s - ago_s, duration_s - ago_s + 1) for ago_s in (9, 6, 3)]
+    rows = laughter_labels(signal, events, turns, frame_rows(["left", "right"], int(12.5 * duration_s)))
+    positives = {row["user_speaker"]: row["positives"] for row in rows if row["kind"] == "detection"}
+    assert positives == {"left": pytest.approx(25, abs=1), "right": pytest.approx(25, abs=1)}
+    apart = [np.array(row["labels"]) for row in rows if row["kind"] == "detection"]
+    assert (apart[0] & apart[1]).sum() == pytest.approx(12.5, abs=1)
+
+
 def test_an_annotated_episode_without_laughs_has_labels_without_positives():
     rows = laughter_labels(None, [event(1, 2, "music")], [turn(0, 9, "a")], frame_rows("a"))
     assert [row["positives"] for row in rows] == [0, 0, 0]
+
+
+def test_where_only_speakers_are_annotated_it_is_not_known_who_laughs():
+    named = [event(0, 4, "speaker:a"), event(4, 9, "Speaker b")]
+    with pytest.raises(NotApplicable, match="name speakers only"):
+        laughter_labels(None, named, [turn(0, 9, "a")], frame_rows("a"))
 
 
 def test_which_labels_are_laughter_can_be_set():

@@ -9,17 +9,17 @@ from audio_assets.annotations.matching import match_recordings
 from audio_assets.annotations.podcastfillers import read_podcastfillers
 from audio_assets.ingest.text import SidecarError
 
-COLUMNS = (
+HEADER = (
     "clip_name,pfID,label_full_vocab,label_consolidated_vocab,podcast_filename,event_start_inepisode,"
     "event_end_inepisode,event_start_inclip,event_end_inclip,clip_start_inepisode,clip_end_inepisode,"
     "duration,confidence,n_annotators,episode_split_subset,clip_split_subset,pitch_cent"
-).split(",")
+)
 
 
-def write_csv(path, *events, columns=COLUMNS):
+def write_csv(path, *events, header=HEADER):
     """A CSV in the data set's columns; each event gives some of them."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
+        writer = csv.DictWriter(file, header.split(","), restval="")
         writer.writeheader()
         writer.writerows(events)
     return path
@@ -80,7 +80,7 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path):
 
 
 def test_a_file_that_is_another_one_is_refused_by_the_columns_it_lacks(tmp_path):
-    path = write_csv(tmp_path / "a.csv", columns=["podcast_filename", "event_start_inepisode"])
+    path = write_csv(tmp_path / "a.csv", header="podcast_filename,event_start_inepisode")
     with pytest.raises(SidecarError, match="no column event_end_inepisode, label_full_vocab, confidence"):
         read_podcastfillers(path)
 

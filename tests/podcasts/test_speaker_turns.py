@@ -6,7 +6,7 @@ import pytest
 from audio_assets.assets.podcasts.speaker_turns import speaker_turns
 from audio_assets.audio.signal import Signal
 from audio_assets.backends.voice_activity import Segment
-from audio_assets.dialogue.channels import are_apart, has_speaker_channels
+from audio_assets.dialogue.channels import are_apart, speaker_channels
 from audio_assets.dialogue.diarization import _viterbi, diarize
 from audio_assets.dialogue.turns import turns_of
 from audio_assets.engine import NotApplicable
@@ -48,7 +48,10 @@ def test_a_change_without_a_pause_is_found_within_half_a_second(voice_activity):
 def test_a_speaker_on_each_channel_is_found_there_in_spite_of_crosstalk(voice_activity, conversation):
     left, right = conversation.samples
     turns = find(np.stack([left + 0.1 * right, right + 0.1 * left]), voice_activity)
-    assert {turn.source for turn in turns} == {"channels"}
+    assert {(turn.source, turn.speaker, turn.channel) for turn in turns} == {
+        ("channels", "left", 0),
+        ("channels", "right", 1),
+    }
     names = {"vera": "left", "miles": "right"}
     for start_s, end_s, speaker in conversation.turns:
         middle_s = (start_s + end_s) / 2
@@ -79,7 +82,8 @@ def test_speakers_who_talk_at_once_on_their_channels_both_have_a_turn(voice_acti
     ids=["clean", "crosstalk -14 dB", "panned", "dual mono", "dead channel"],
 )
 def test_channels_are_taken_for_speakers_only_if_they_are_clearly_separated(conversation, mix, apart):
-    assert has_speaker_channels(Signal.from_array(np.array(mix) @ conversation.samples, RATE)) is apart
+    levels_db = speaker_channels(Signal.from_array(np.array(mix) @ conversation.samples, RATE))
+    assert (levels_db is not None) is apart
 
 
 def test_music_in_the_middle_of_both_channels_does_not_hide_separated_speakers():
@@ -92,15 +96,24 @@ def test_music_in_the_middle_of_both_channels_does_not_hide_separated_speakers()
 
 
 def test_a_mono_recording_has_no_speaker_channels():
-    assert not has_speaker_channels(Signal.from_array(np.ones(RATE, np.float32), RATE))
+    assert speaker_channels(Signal.from_array(np.ones(RATE, np.float32), RATE)) is None
+
+
+def test_channels_are_compared_over_ten_minutes_and_measured_to_the_end(conversation):
+    levels_db = speaker_channels(Signal.from_array(np.tile(conversation.samples, 13), RATE))
+    assert levels_db.shape == (2, -(-conversation.samples.shape[1] * 13 // 1280))
+    late = np.tile(conversation.samples, 26)
+    late[:, : late.shape[1] // 2] = late[:, : late.shape[1] // 2].sum(axis=0)
+    assert speaker_channels(Signal.from_array(late, RATE)) is None
+
+
+def annotation(start_s, end_s, label):
+    return {"start_s": start_s, "end_s": end_s, "label": label}
 
 
 def test_annotations_that_name_speakers_are_the_turns(voice_activity, conversation):
-    def annotation(start_s, end_s, label):
-        return {"start_s": start_s, "end_s": end_s, "label": label}
-
     turns = find(
-        conversation.samples,
+        conversation.samples.sum(axis=0),
         voice_activity,
         [
             annotation(3.0, 4.5, "speaker: Miles O."),
@@ -109,10 +122,17 @@ def test_annotations_that_name_speakers_are_the_turns(voice_activity, conversati
             annotation(5.0, 5.0, "speaker:Vera"),
         ],
     )
-    assert [(t.start_s, t.end_s, t.speaker, t.source) for t in turns] == [
-        (1.0, 2.0, "Vera", "imported"),
-        (3.0, 4.5, "Miles O.", "imported"),
+    assert [(t.start_s, t.end_s, t.speaker, t.source, t.channel) for t in turns] == [
+        (1.0, 2.0, "Vera", "imported", None),
+        (3.0, 4.5, "Miles O.", "imported", None),
     ]
+
+
+def test_speakers_of_imported_turns_are_found_on_their_channels(voice_activity, conversation):
+    given = [annotation(start_s, end_s, f"speaker:{name}") for start_s, end_s, name in conversation.turns]
+    turns = find(conversation.samples[::-1], voice_activity, given)
+    assert [(t.start_s, t.end_s, t.speaker) for t in turns] == conversation.turns
+    assert {(t.speaker, t.channel) for t in turns} == {("vera", 1), ("miles", 0)}
 
 
 def test_an_episode_without_speech_is_not_applicable(voice_activity):

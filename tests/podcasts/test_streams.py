@@ -13,8 +13,8 @@ RATE = 16_000
 INF = math.inf
 
 
-def turn(start_s, end_s, speaker, source="imported"):
-    return Turn(start_s, end_s, speaker, source)
+def turn(start_s, end_s, speaker, channel=None):
+    return Turn(start_s, end_s, speaker, "imported", channel)
 
 
 def streams_of(samples, turns, speakers=("a", "b"), rate=RATE):
@@ -76,15 +76,23 @@ def test_streams_do_not_depend_on_how_they_are_cut_into_blocks(monkeypatch):
 
 def test_where_each_speaker_has_a_channel_the_channels_are_the_streams():
     stereo = np.random.default_rng(2).normal(0, 0.1, (2, 12 * RATE)).astype(np.float32)
-    turns = [turn(0, 1, "left", "channels"), turn(1, 5, "right", "channels")]
+    turns = [turn(0, 1, "a", 0), turn(1, 5, "b", 1), turn(5, 6, "c", 1)]
     streams = streams_of(stereo, turns, main_speakers(turns))
     np.testing.assert_array_equal(streams, stereo[::-1])
 
 
-@pytest.mark.parametrize("source", ["clusters", "channels"])
-def test_in_a_monologue_the_second_stream_is_silent(source):
+def test_speakers_who_share_a_channel_are_told_apart_by_turns():
+    stereo = np.random.default_rng(2).normal(0, 0.1, (2, 12 * RATE)).astype(np.float32)
+    turns = [turn(0, 5, "a", 1), turn(5, 12, "b", 1)]
+    streams = streams_of(stereo, turns)
+    np.testing.assert_allclose(streams[0, RATE : 4 * RATE], stereo.mean(axis=0)[RATE : 4 * RATE], atol=1e-7)
+    assert not streams[0, 6 * RATE : 11 * RATE].any()
+
+
+@pytest.mark.parametrize("channel", [None, 0])
+def test_in_a_monologue_the_second_stream_is_silent(channel):
     stereo = np.random.default_rng(3).normal(0, 0.1, (2, 3 * RATE)).astype(np.float32)
-    streams = streams_of(stereo, [turn(1, 2, "left", source)], ["left"])
+    streams = streams_of(stereo, [turn(1, 2, "a", channel)], ["a"])
     assert streams[0].all()
     assert not streams[1].any()
 

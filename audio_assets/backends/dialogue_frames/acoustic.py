@@ -141,7 +141,8 @@ def _describe(frames: Float32) -> Float32:
 
 @lru_cache(maxsize=1)
 def _silent_frame() -> Float32:
-    return _describe_sounding(np.zeros((1, FRAME_LENGTH + 2 * _MARGIN), np.float32))[0]
+    """The static columns ``[1, STATIC]`` of silence."""
+    return _describe_sounding(np.zeros((1, FRAME_LENGTH + 2 * _MARGIN), np.float32))
 
 
 def _describe_sounding(frames: Float32) -> Float32:

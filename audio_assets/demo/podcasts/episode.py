@@ -21,7 +21,7 @@ from audio_assets.demo.podcasts import SAMPLE_RATE
 from audio_assets.demo.podcasts.laughter import bump, inhale, laugh, room_tone
 from audio_assets.demo.podcasts.script import Say, Show, Writer
 from audio_assets.demo.truth import Event, Turn, Word
-from audio_assets.demo.voice import Espeak, Voice, load_voices
+from audio_assets.demo.voice import Espeak, SpokenWord, Voice, load_voices
 
 Samples = NDArray[np.float32]
 
@@ -56,7 +56,7 @@ MANNERS = {
     "exciting": Manner(tempo=1.06, pitch=64, pitch_range=75, gain_db=2.5),
     "setup": Manner(tempo=0.97, pitch=52, pitch_range=58),
     "lead": Manner(tempo=0.95, pitch=55, pitch_range=62, gain_db=0.5, rise_db=1),
-    "punch": Manner(tempo=0.93, pitch=63, pitch_range=80, gain_db=1, rise_db=3),
+    "punch": Manner(tempo=0.93, pitch=63, pitch_range=80, gain_db=1, rise_db=4.5),
 }
 
 
@@ -74,6 +74,7 @@ class Timeline:
     events: list[Event] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)
+    punchlines_s: list[float] = field(default_factory=list)  # ends of jokes, laughed at or not
 
     def put(self, start_s: float, host: int, samples: Samples, label: str) -> float:
         """Add a sound and its event; returns when it ends."""
@@ -116,7 +117,7 @@ class Timeline:
         self.now_s, self.last_host = end_s, say.host
         return end_s
 
-    def _note_words(self, say: Say, offset_s: float, spoken: Iterable) -> None:  # type: ignore[type-arg]
+    def _note_words(self, say: Say, offset_s: float, spoken: Iterable[SpokenWord]) -> None:
         name = self.voices[say.host].name
         words = [Word(offset_s + w.start_s, offset_s + w.end_s, w.text, name) for w in spoken]
         self.words += words
@@ -144,6 +145,7 @@ class Timeline:
     def react(self, teller: int) -> None:
         """What follows a punchline: laughter, or the silence of a joke that fell flat."""
         punch_end_s = self.now_s
+        self.punchlines_s.append(punch_end_s)
         if self.rng.random() >= _LAUGHS_AT_A_JOKE:
             self.now_s += self.rng.uniform(0.3, 0.8)
             return

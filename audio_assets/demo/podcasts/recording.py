@@ -89,5 +89,6 @@ def make_episode(key: str, folder: Path, rng: np.random.Generator, tiny: bool) -
         events=tuple(timeline.events),
         turns=tuple(timeline.turns),
         words=tuple(timeline.words),
+        punchlines_s=tuple(timeline.punchlines_s),
     )
     return [path, *write_sidecars(truth, path, show.sidecars), save(truth, folder)]
