@@ -6,6 +6,7 @@ messages that neither reads.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -124,29 +125,41 @@ class WorkerProcess:
         checked = time.monotonic()
         while True:
             try:
-                if self._pipe.poll(POLL_S):
-                    yield self._pipe.recv()
+                message = self._pipe.recv() if self._pipe.poll(POLL_S) else None
             except (EOFError, OSError):  # OSError: it died in the middle of a message
                 raise self._death() from None
+            if message is not None:
+                yield message
+            # Unread messages may say that what seems to take long has ended: the results' taker was busy.
             if time.monotonic() - checked > POLL_S:
                 self._enforce()
                 checked = time.monotonic()
 
+    def _has_unread(self) -> bool:
+        try:
+            return self._pipe.poll()
+        except OSError:
+            return True  # the worker has died; receiving from it says so
+
     def _enforce(self) -> None:
         """Kill the process if it uses more time or memory than it may."""
-        if self._stopped_for is None and time.monotonic() - self._since > self._limit_s:
-            self._stopped_for = f"took longer than {self._limit_s:g} s"
-            if self._asset:
-                self._stopped_for += " (AUDIO_ASSETS_TIME_LIMIT_S, or time_limit_s of the asset)"
-        if self._stopped_for is None and self._asset is not None:
-            allowed = self._limits.memory_bytes[self._asset]
-            if self._memory_bytes() > allowed:
-                self._stopped_for = (
-                    f"used more than {allowed / 2**30:.3g} GiB of memory (AUDIO_ASSETS_MEMORY_LIMIT_GIB, or "
-                    "memory_limit_gib of the asset)"
-                )
+        if self._stopped_for is None:
+            self._stopped_for = self._excess()
         if self._stopped_for is not None:
             self.kill()
+
+    def _excess(self) -> str | None:
+        """Which limit the process is beyond, if any."""
+        if time.monotonic() - self._since > self._limit_s:
+            what = "(AUDIO_ASSETS_TIME_LIMIT_S, or time_limit_s of the asset)" if self._asset else "to start"
+            return f"took longer than {self._limit_s:g} s {what}"
+        allowed = self._limits.memory_bytes.get(self._asset or "", math.inf)
+        if self._memory_bytes() > allowed:
+            return (
+                f"used more than {allowed / 2**30:.3g} GiB of memory (AUDIO_ASSETS_MEMORY_LIMIT_GIB, or "
+                "memory_limit_gib of the asset)"
+            )
+        return None
 
     def _memory_bytes(self) -> int:
         try:

@@ -123,15 +123,19 @@ def test_an_item_over_its_time_or_memory_is_stopped_and_its_successor_goes_on(ya
     assert found["lengths", "good"].outcome is Outcome.OK
 
 
-def test_a_consumer_that_takes_its_time_costs_no_item_its_own(yard):
-    notes = {str(n): "slow 0.2" for n in range(6)}
-    tasks = [yard.task({key: text}, [lengths]) for key, text in notes.items()]
+@pytest.mark.parametrize("ahead", [1, 100])
+def test_a_consumer_that_takes_its_time_costs_no_item_its_own_and_no_worker(yard, ahead, monkeypatch):
+    started = []
+    start = WorkerProcess.__init__
+    monkeypatch.setattr(WorkerProcess, "__init__", lambda *a: started.append(1) or start(*a))
+    tasks = [yard.task({str(n): "slow 0.2"}, [lengths, words]) for n in range(6)]
     results = []
-    with yard.workers(lengths, count=2, time_s=1.5) as workers:
-        for result in workers.run(tasks):
+    with yard.workers(lengths, words, count=2, time_s=1.0) as workers:
+        for result in workers.run_ticking(tasks, None, ahead):
             results.append(result)
-            time.sleep(2 if len(results) == 1 else 0)
-    assert [result.outcome for result in results] == [Outcome.OK] * 6
+            time.sleep(2 if len(results) == 3 else 0)
+    assert len(started) == 2
+    assert [result.outcome for result in results] == [Outcome.OK] * 12
 
 
 def test_a_worker_that_waited_longer_than_a_limit_for_its_next_task_has_done_no_wrong(yard):
