@@ -239,6 +239,35 @@ def sql(
 
 
 @app.command()
+def predict(
+    what: Annotated[Literal["laughter"], typer.Argument(help="What to tell.")],
+    file: Annotated[Path, typer.Argument(help="Audio file; it need not be in the catalog.")],
+    form: Annotated[
+        Literal["table", "json", "audacity"], typer.Option("--format", help="How to print it.")
+    ] = "table",
+) -> None:
+    """Apply the newest trained model to a file."""
+    from audio_assets.audio.decode import AudioError
+    from audio_assets.engine.outcomes import NotApplicable
+    from audio_assets.predict import PredictError, predict_laughter
+
+    with friendly():
+        platform = open_platform()
+        try:
+            laughs = predict_laughter(platform, file)
+        except (AudioError, NotApplicable, PredictError) as error:
+            err.print(f"No {what} can be told: {error}", markup=False)
+            raise typer.Exit(2) from error
+    if form == "audacity":
+        for laugh in laughs:
+            print(f"{laugh.start_s:.3f}\t{laugh.end_s:.3f}\tlaughter {laugh.speaker}")
+        return
+    rows = [(f"{n.start_s:.2f}", f"{n.end_s:.2f}", n.speaker, f"{n.confidence:.2f}") for n in laughs]
+    numbers = [(n.start_s, n.end_s, n.speaker, n.confidence) for n in laughs]
+    _print_rows(("start_s", "end_s", "speaker", "confidence"), numbers if form == "json" else rows, form)
+
+
+@app.command()
 def doctor() -> None:
     """Check accelerators, codecs, weights and catalogs, and say what is missing for what."""
     from audio_assets.doctor import Level, examine

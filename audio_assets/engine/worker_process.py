@@ -131,7 +131,7 @@ class WorkerProcess:
             if message is not None:
                 yield message
             # Unread messages may say that what seems to take long has ended: the results' taker was busy.
-            if time.monotonic() - checked > POLL_S:
+            if time.monotonic() - checked > POLL_S and not self._has_unread():
                 self._enforce()
                 checked = time.monotonic()
 

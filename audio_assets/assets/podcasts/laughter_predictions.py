@@ -50,27 +50,29 @@ def laughter_predictions(
     episode: Signal, dialogue_frames: list[dict[str, Any]], *, model: Path, objects: Objects
 ) -> list[dict[str, Any]]:
     """Apply the model to the frames of each speaker."""
+    rows = []
+    for row in dialogue_frames:
+        frames = stored_frames(objects.get(row["frames"]), row["context_frames"])
+        rows.append({"user_speaker": row["user_speaker"], **tell_laughter(model, frames)})
+    return rows
+
+
+def tell_laughter(model: Path, frames: Any) -> dict[str, Any]:
+    """Probabilities of a speaker's frames by the checkpoint in `model`, and the laughs they make."""
     from models.laughter.events import find_events
 
     predictor = _load(model)
     threshold = THRESHOLD if predictor.threshold is None else predictor.threshold
-    rows = []
-    for row in dialogue_frames:
-        frames = stored_frames(objects.get(row["frames"]), row["context_frames"])
-        probabilities = predictor.predict(frames)
-        laughs = find_events(probabilities, threshold, min_gap_s=MIN_GAP_S, min_duration_s=MIN_DURATION_S)
-        rows.append(
-            {
-                "user_speaker": row["user_speaker"],
-                "frame_rate_hz": FRAME_RATE_HZ,
-                "threshold": threshold,
-                "probabilities": probabilities,
-                "start_s": [laugh.start_s for laugh in laughs],
-                "end_s": [laugh.end_s for laugh in laughs],
-                "confidence": [laugh.confidence for laugh in laughs],
-            }
-        )
-    return rows
+    probabilities = predictor.predict(frames)
+    laughs = find_events(probabilities, threshold, min_gap_s=MIN_GAP_S, min_duration_s=MIN_DURATION_S)
+    return {
+        "frame_rate_hz": FRAME_RATE_HZ,
+        "threshold": threshold,
+        "probabilities": probabilities,
+        "start_s": [laugh.start_s for laugh in laughs],
+        "end_s": [laugh.end_s for laugh in laughs],
+        "confidence": [laugh.confidence for laugh in laughs],
+    }
 
 
 def stored_frames(data: bytes, context: int) -> Any:
