@@ -12,6 +12,7 @@ import duckdb
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.tables import OBJECT
 from audio_assets.resources.lake import LakeError
+from audio_assets.resources.tracking import flush_all
 
 
 class MaintenanceConfig(dg.Config):
@@ -46,6 +47,7 @@ def maintain(platform: Platform, keep_days: int) -> Collected:
         if expired:
             connection.execute("CALL ducklake_expire_snapshots('lake', versions => ?)", [expired])
         connection.execute("CALL ducklake_cleanup_old_files('lake', older_than => ?)", [before])
+    flush_all(platform.settings)  # what MLflow could not be told while it was away
     return Collected(len(expired), collect_objects(platform, before))
 
 

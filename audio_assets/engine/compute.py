@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib
 import sys
@@ -92,7 +93,7 @@ class Computer:
     def _compute_batch(
         self, asset: ItemAsset, entries: list[tuple[ItemTask, Any, list[Any]]]
     ) -> list[ItemResult]:
-        """Compute a batch; halve it when memory runs out."""
+        """Compute a batch; halve it when memory runs out, take it apart when anything else goes wrong."""
         started = time.perf_counter()
         columns = [list(column) for column in zip(*(inputs for _, _, inputs in entries), strict=True)]
         try:
@@ -103,18 +104,17 @@ class Computer:
         except Exception as error:
             if len(entries) == 1:
                 return [_ended(asset.name, entries[0][0], error, time.perf_counter() - started)]
-            out_of_memory = _is_out_of_memory(error)
-            del error  # holds the frames, and with them the memory
-            if out_of_memory:
-                _free_accelerator_memory()
-            step = len(entries) // 2 if out_of_memory else 1
-            parts = [entries[start : start + step] for start in range(0, len(entries), step)]
-            return [result for part in parts for result in self._compute_batch(asset, part)]
-        seconds = (time.perf_counter() - started) / len(entries)
-        return [
-            self._batch_result(asset, task, result, seconds)
-            for (task, _, _), result in zip(entries, returned, strict=True)
-        ]
+            size = len(entries) // 2 if _is_out_of_memory(error) else 1
+        else:
+            seconds = (time.perf_counter() - started) / len(entries)
+            return [
+                self._batch_result(asset, task, result, seconds)
+                for (task, _, _), result in zip(entries, returned, strict=True)
+            ]
+        # Only here, after the except clause, does the error no longer hold the memory of the failed try.
+        _free_memory()
+        parts = [entries[start : start + size] for start in range(0, len(entries), size)]
+        return [result for part in parts for result in self._compute_batch(asset, part)]
 
     def _batch_result(self, asset: ItemAsset, task: ItemTask, result: Any, seconds: float) -> ItemResult:
         try:
@@ -228,7 +228,8 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
-def _free_accelerator_memory() -> None:
+def _free_memory() -> None:
+    gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -121,7 +121,7 @@ def test_a_training_that_fails_is_failed_in_mlflow_and_leaves_no_checkpoint(benc
 def test_too_few_items_are_no_training(bench: Bench):
     few = replace(mean_length, min_items=5)
     assert not needs_training(bench.platform, few)
-    with pytest.raises(TrainingError, match="4 notes have a value .* wanted at least 5"):
+    with pytest.raises(TrainingError, match=r"4 notes have a value .* wanted at least 5"):
         train(bench, few)
 
 
