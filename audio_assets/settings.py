@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     profile: Literal["embedded", "published"] = Field(
         "embedded", description="Backends for all roles: no downloads, or the field's weights."
     )
+    dialogue_frames_backend: Literal["embedded", "published"] | None = Field(
+        None, description="Backend of dialogue frames, if not the profile's."
+    )
+    voice_activity_backend: Literal["embedded", "published"] | None = Field(
+        None, description="Backend of voice activity, if not the profile's."
+    )
     modules: tuple[str, ...] = Field(
         (), description='Further modules with item assets, as JSON: ["my_features"].'
     )

@@ -5,6 +5,9 @@
 - CSV with a header; JSON as a list of objects. Their columns are `start_s`, `end_s`, `label`;
   `start` and `end` do as well, and `confidence` is read where there is one.
 
+- RTTM (NIST Rich Transcription evaluation plan, 2009): each ``SPEAKER`` line, with onset and duration
+  in its fields 4 and 5 and the name in its field 8, is an event ``speaker:NAME``.
+
 Times are seconds from the start of the recording.
 """
 
@@ -41,7 +44,7 @@ def read_labels(path: Path) -> tuple[Label, ...]:
     """
     text = read_text(path)
     suffix = path.suffix.lower()
-    rows = {".csv": _csv_rows, ".json": _json_rows}.get(suffix, _audacity_rows)
+    rows = {".csv": _csv_rows, ".json": _json_rows, ".rttm": _rttm_rows}.get(suffix, _audacity_rows)
     labels = [_label(path, number, row) for number, row in rows(path, text)]
     return tuple(sorted(labels, key=lambda label: (label.start_s, label.end_s)))
 
@@ -62,6 +65,15 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         raise SidecarError(
             f"{readable(path.name)}: found no valid CSV ({error}); wanted one event a line"
         ) from error
+
+
+def _rttm_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        fields = line.split()
+        if fields and fields[0] == "SPEAKER":
+            onset_s, duration_s, name = [*fields[3:5], *fields[7:8], *[""] * 3][:3]
+            end_s = _number(onset_s) + _number(duration_s)
+            yield number, {"start_s": onset_s, "end_s": end_s, "label": f"speaker:{name}" if name else None}
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -4,7 +4,7 @@
 |---|---|
 | lyrics or transcript | `song.lrc`, `song.txt` |
 | metadata, one JSON object | `song.json` |
-| label tracks, all of them | `song.labels.txt`, `.csv`, `.json`; `song_labels.txt` …; `song.csv` |
+| label tracks, all of them | `song.labels.txt`, `.csv`, `.json`; `song_labels.txt` …; `song.csv`; `song.rttm` |
 
 The whole file name may stand for the stem (`song.flac.txt`). A file that is no good is a note,
 never a reason to refuse the recording.
@@ -30,6 +30,7 @@ _METADATA = (".json",)
 _LABELS = (
     *(f"{sign}labels{extension}" for sign in "._" for extension in (".txt", ".csv", ".json")),
     ".csv",
+    ".rttm",
 )
 
 

@@ -23,6 +23,7 @@ PACKAGE = {
         BASE = 10.0
         RATES: dict[str, float] = {"a": 1.0}
         RATES["b"] = 2.0
+        RATES.update(c=3.0)
         UNUSED = 1
 
         def price(item: str) -> float:
@@ -101,6 +102,7 @@ EDITS = {
     "a constant": ("shop/prices.py", "BASE = 10.0", "BASE = 11.0"),
     "an annotated constant": ("shop/prices.py", '{"a": 1.0}', '{"a": 1.5}'),
     "a statement that changes a constant": ("shop/prices.py", "= 2.0", "= 3.0"),
+    "a call that changes a constant": ("shop/prices.py", "c=3.0", "c=4.0"),
     "a method of a class in an imported module": ("shop/tax.py", "(1 + self.share)", "(2 + self.share)"),
     "a base class": ("shop/tax.py", "share = 0.19", "share = 0.07"),
     "a function of a module imported relatively": ("shop/rounding.py", "2 * value", "4 * value"),

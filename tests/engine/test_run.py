@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from audio_assets.engine import Outcome, source
@@ -258,6 +259,19 @@ def test_chunks_are_stored_before_they_are_handed_out_and_are_no_larger_than_set
     bench.run(["lengths", "words"], on_chunk=look)
     assert sum(sizes) == 22
     assert max(sizes) == 4, "2 items × 2 assets: half a chunk, while the other half is computed"
+
+
+def test_no_worker_is_left_after_a_run_nor_after_one_whose_consumer_raises(bench):
+    bench.add(dict.fromkeys("abcdef", "slow 0.1"))
+
+    def fail(chunk):
+        raise KeyError("the consumer fails")
+
+    with pytest.raises(KeyError):
+        bench.with_settings(chunk_items=1).run(["lengths"], on_chunk=fail)
+    assert psutil.Process().children() == []
+    assert bench.run(["lengths"])["lengths"].computed == 5
+    assert psutil.Process().children() == []
 
 
 def test_results_are_stored_after_the_set_time_although_the_chunk_is_not_full(tmp_path):

@@ -80,6 +80,8 @@ def lengths(note: str) -> dict[str, int]:
             with Path(path).open("a") as log:
                 log.write(f"{index} ")
             time.sleep(0.02)
+            while int(index) >= 20 and Path(f"{path}.hold").exists():
+                time.sleep(0.05)
         case ["talk", *_]:
             print("the note says talk", flush=True)
     return {"characters": toy_library.length(note)}

@@ -33,6 +33,15 @@ def test_confidence_is_read_where_it_is_given(tmp_path):
     assert [label.confidence for label in read_labels(path)] == [0.75, None]
 
 
+def test_speakers_of_an_rttm_file_are_events(tmp_path):
+    path = tmp_path / "a.rttm"
+    path.write_text(
+        ";; a comment\nSPKR-INFO a 1 <NA> <NA> <NA> unknown Vera <NA> <NA>\n"
+        "SPEAKER a 1 12.5 3.25 <NA> <NA> Miles <NA> <NA>\nSPEAKER a 1 1.0 2.0 <NA> <NA> Vera <NA> <NA>\n"
+    )
+    assert read_labels(path) == (Label(1.0, 3.0, "speaker:Vera"), Label(12.5, 15.75, "speaker:Miles"))
+
+
 def test_an_empty_label_track_has_no_events(tmp_path):
     for name, text in (("a.txt", ""), ("a.csv", "start_s,end_s,label\n"), ("a.json", "[]")):
         (tmp_path / name).write_text(text)
@@ -48,6 +57,9 @@ def test_an_empty_label_track_has_no_events(tmp_path):
         ("a.txt", "0\t1", "event 1"),
         ("a.txt", "0\tinf\tx", "event 1"),
         ("a.csv", "from,to,label\n0,1,x\n", "event 1"),
+        ("a.rttm", "SPEAKER a 1 1 -2 <NA> <NA> Vera <NA> <NA>", "event 1"),
+        ("a.rttm", "SPEAKER a 1 one 2 <NA> <NA> Vera <NA> <NA>", "event 1"),
+        ("a.rttm", ";;\nSPEAKER a 1 1 2", "event 2"),
         ("a.csv", "start_s,end_s,label\n0,1\n", "event 1"),
         ("a.csv", 'start_s,end_s,label\n0,1,"x\n', "no valid CSV"),
         ("a.csv", "start_s,end_s,label,confidence\n0,1,x,high\n", "event 1"),
