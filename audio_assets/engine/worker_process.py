@@ -65,6 +65,7 @@ class WorkerProcess:
         )
         theirs.close()
         self._stopped_for: str | None = None
+        self._stopped_at = 0.0
         self._begin(None, START_LIMIT_S)
         self._send(setup)
 
@@ -108,7 +109,7 @@ class WorkerProcess:
     def close(self) -> None:
         """End the process and free what it held here."""
         self.kill()
-        self._process.wait()
+        self._wait()
         self._pipe.close()
         self._log.close()
 
@@ -145,8 +146,13 @@ class WorkerProcess:
         """Kill the process if it uses more time or memory than it may."""
         if self._stopped_for is None:
             self._stopped_for = self._excess()
+            self._stopped_at = time.monotonic()
         if self._stopped_for is not None:
             self.kill()
+            if (
+                time.monotonic() - self._stopped_at > END_LIMIT_S
+            ):  # it hangs in the kernel, e.g. on a dead disk
+                raise self._death()
 
     def _excess(self) -> str | None:
         """Which limit the process is beyond, if any."""
@@ -168,12 +174,15 @@ class WorkerProcess:
             return 0
 
     def _death(self) -> WorkerDied:
+        self._wait()
+        self.kill()
+        self._wait()
+        reason = f"the worker {self._stopped_for or f'died: {_cause(self._process.returncode)}'}"
+        return WorkerDied(self._asset, reason, self._tail())
+
+    def _wait(self) -> None:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(END_LIMIT_S)
-        self.kill()
-        code = self._process.wait()
-        reason = f"the worker {self._stopped_for or f'died: {_cause(code)}'}"
-        return WorkerDied(self._asset, reason, self._tail())
 
     def _tail(self) -> str:
         self._log.seek(0, os.SEEK_END)
@@ -187,8 +196,10 @@ def _environment(threads: int) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **dict.fromkeys(names, str(threads))}
 
 
-def _cause(code: int) -> str:
+def _cause(code: int | None) -> str:
     """An exit code in words, e.g. ``killed by SIGSEGV``."""
+    if code is None:
+        return "it does not answer, and does not end either"
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return f"it ended with exit code {code}"

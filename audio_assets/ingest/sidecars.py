@@ -4,7 +4,7 @@
 |---|---|
 | lyrics or transcript | `song.lrc`, `song.txt` |
 | metadata, one JSON object | `song.json` |
-| label tracks, all of them | `song.labels.txt`, `.csv`, `.json`; `song_labels.txt` …; `song.csv`; `song.rttm` |
+| label tracks, all of them | `song.labels.txt`, `.csv`, `.json`; `song_labels.txt` …; `song.csv`, `.rttm` |
 
 The whole file name may stand for the stem (`song.flac.txt`). A file that is no good is a note,
 never a reason to refuse the recording.

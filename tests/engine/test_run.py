@@ -9,7 +9,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from audio_assets.engine import Outcome, source
@@ -20,6 +19,7 @@ from audio_assets.engine.progress import watching
 from audio_assets.engine.run import BundleRun
 from tests.engine import toys
 from tests.engine.conftest import ALL, Bench, make_bench
+from tests.engine.test_workers import children
 
 NOTES = {"a": "two words", "b": "fail now", "c": "silent here", "d": "three small words"}
 EVERY = ["lengths", "words", "ratios", "remarks", "copies"]
@@ -269,9 +269,9 @@ def test_no_worker_is_left_after_a_run_nor_after_one_whose_consumer_raises(bench
 
     with pytest.raises(KeyError):
         bench.with_settings(chunk_items=1).run(["lengths"], on_chunk=fail)
-    assert psutil.Process().children() == []
+    assert children() == []
     assert bench.run(["lengths"])["lengths"].computed == 5
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
 def test_results_are_stored_after_the_set_time_although_the_chunk_is_not_full(tmp_path):

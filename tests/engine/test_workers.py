@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from audio_assets.engine import Item, ItemAsset, Outcome
+from audio_assets.engine import Item, ItemAsset, Outcome, worker_process
 from audio_assets.engine.outcomes import ItemResult
 from audio_assets.engine.tasks import ItemTask, Limits, Task, Upstream, WorkerSetup
 from audio_assets.engine.worker_process import WorkerDied, WorkerError, WorkerProcess
@@ -74,7 +74,9 @@ def yard(tmp_path):
 
 
 def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    """The workers of this process; other tests may have left a resource tracker."""
+    found = psutil.Process().children(recursive=True)
+    return [process for process in found if any("audio_assets.engine.worker" in a for a in process.cmdline())]
 
 
 def test_every_way_to_fail_costs_one_item_and_says_why(yard):
@@ -123,6 +125,20 @@ def test_an_item_over_its_time_or_memory_is_stopped_and_its_successor_goes_on(ya
     assert found["lengths", "good"].outcome is Outcome.OK
 
 
+def test_a_worker_that_cannot_even_be_killed_is_given_up(yard, monkeypatch):
+    monkeypatch.setattr(worker_process, "END_LIMIT_S", 0.5)
+    process = WorkerProcess(yard.setup(lengths), yard.limits(lengths, time_s=0.5), 1)
+    try:
+        process.await_ready()
+        with monkeypatch.context() as patch:
+            patch.setattr(WorkerProcess, "kill", lambda self: None)
+            with pytest.raises(WorkerDied, match=r"took longer than 0\.5 s"):
+                list(process.compute(yard.task({"a": "hang"}, [lengths])))
+    finally:
+        process.close()
+    assert children() == []
+
+
 @pytest.mark.parametrize("ahead", [1, 100])
 def test_a_consumer_that_takes_its_time_costs_no_item_its_own_and_no_worker(yard, ahead, monkeypatch):
     started = []
@@ -130,10 +146,10 @@ def test_a_consumer_that_takes_its_time_costs_no_item_its_own_and_no_worker(yard
     monkeypatch.setattr(WorkerProcess, "__init__", lambda *a: started.append(1) or start(*a))
     tasks = [yard.task({str(n): "slow 0.2"}, [lengths, words]) for n in range(6)]
     results = []
-    with yard.workers(lengths, words, count=2, time_s=1.0) as workers:
+    with yard.workers(lengths, words, count=2, time_s=1.5) as workers:
         for result in workers.run_ticking(tasks, None, ahead):
             results.append(result)
-            time.sleep(2 if len(results) == 3 else 0)
+            time.sleep(2.5 if len(results) == 3 else 0)
     assert len(started) == 2
     assert [result.outcome for result in results] == [Outcome.OK] * 12
 
@@ -141,11 +157,11 @@ def test_a_consumer_that_takes_its_time_costs_no_item_its_own_and_no_worker(yard
 def test_a_worker_that_waited_longer_than_a_limit_for_its_next_task_has_done_no_wrong(yard):
     record = {"table": {str(n): [n, str(n)] for n in range(1_000_000)}}
     heavy = Task((ItemTask(yard.item("b", "heavy to receive", **record), {"lengths": "f"}),))
-    process = WorkerProcess(yard.setup(lengths), yard.limits(lengths, time_s=0.3), 1)
+    process = WorkerProcess(yard.setup(lengths), yard.limits(lengths, time_s=1.0), 1)
     try:
         process.await_ready()
         list(process.compute(yard.task({"a": "light"}, [lengths])))
-        time.sleep(0.5)
+        time.sleep(1.2)
         assert [result.outcome for result in process.compute(heavy)] == [Outcome.OK]
     finally:
         process.close()

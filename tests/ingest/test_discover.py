@@ -1,6 +1,8 @@
 """What is found, what is skipped, and that nothing is found twice."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -129,7 +131,8 @@ def test_a_folder_one_may_not_read_is_reported_and_the_rest_found(folder):
     locked = touch(folder / "locked" / "b.wav").parent
     locked.chmod(0)
     superuser = os.geteuid() == 0
-    for parent in folder.parents[:3] if superuser else ():
+    ours = [parent for parent in folder.parents if Path(tempfile.gettempdir()) in parent.parents]
+    for parent in ours if superuser else ():
         parent.chmod(0o755)
     if superuser:
         os.seteuid(65_534)
