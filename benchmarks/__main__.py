@@ -1,6 +1,7 @@
 """``python -m benchmarks``: run all benchmarks and write their tables to docs/benchmarks.md.
 
-``python -m benchmarks NAME …`` runs some of them and prints their tables.
+``python -m benchmarks NAME …`` runs some of them and prints their tables; with ``--write`` the document then
+holds just those.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ BENCHMARKS = {
     "lake_concurrency": "Eight writers and a reader",
     "long_episode": "A three-hour episode in blocks",
     "definitions": "Loading the definitions",
+    "laughter_data": "Streaming and in-memory frames",
+    "dialogue_frames": "Dialogue frames",
 }
 
 
@@ -36,13 +39,14 @@ def run(name: str) -> str:
 
 def main() -> None:
     """Run what is asked for."""
-    wanted = sys.argv[1:] or list(BENCHMARKS)
+    names = [name for name in sys.argv[1:] if name != "--write"]
+    wanted = names or list(BENCHMARKS)
     sections = []
     for name in wanted:
         print(f"{BENCHMARKS[name]} …", file=sys.stderr, flush=True)
         sections.append(f"## {BENCHMARKS[name]}\n\n{run(name)}\n")
         print(sections[-1], flush=True)
-    if not sys.argv[1:]:
+    if not names or "--write" in sys.argv:
         machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
         head = (
             f"# Benchmarks\n\nWritten by `make bench` on {date.today()} ({machine}). Compare ratios, "

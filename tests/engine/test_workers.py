@@ -155,7 +155,7 @@ def test_a_consumer_that_takes_its_time_costs_no_item_its_own_and_no_worker(yard
 
 
 def test_a_worker_that_waited_longer_than_a_limit_for_its_next_task_has_done_no_wrong(yard):
-    record = {"table": {str(n): [n, str(n)] for n in range(1_000_000)}}
+    record = {"table": {str(n): [n, str(n)] for n in range(400_000)}}
     heavy = Task((ItemTask(yard.item("b", "heavy to receive", **record), {"lengths": "f"}),))
     process = WorkerProcess(yard.setup(lengths), yard.limits(lengths, time_s=1.0), 1)
     try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from benchmarks.lake_concurrency import measure
+from tests.resources.test_lake import make_lake
 
 
 def test_eight_writers_and_a_reader_make_no_error_and_lose_and_double_no_row(tmp_path):
-    lake = {"catalog": f"sqlite:{tmp_path}/lake/catalog.sqlite", "data": f"{tmp_path}/lake/data"}
-    found = measure(lake, writers=8, seconds=8)
+    found = measure(make_lake(tmp_path).model_dump(exclude={"read_only"}), writers=8, seconds=8)
     assert found.errors == found.wrong == found.lost == ()
     assert found.commits >= 8
     assert found.reads >= 8
