@@ -68,7 +68,9 @@ class Settings(BaseSettings):
 
     workers: int = Field(default_factory=available_cores, ge=1, description="Worker processes per run.")
     chunk_items: int = Field(
-        64, ge=1, description="Items per lake transaction; a killed run loses at most these."
+        64,
+        ge=1,
+        description="Items whose results may be unstored at a time; a killed run loses at most these.",
     )
     chunk_seconds: float = Field(
         10.0, gt=0, description="A transaction is written at least this often, seconds."

@@ -35,20 +35,24 @@ def maintain(platform: Platform, keep_days: int) -> Collected:
     platform.prepare()
     before = datetime.now(UTC) - timedelta(days=keep_days)
     kept = _snapshots_of_checkpoints(platform)
-    with platform.lake.get_connection() as connection:
-        connection.execute("CALL ducklake_flush_inlined_data('lake')")
-        connection.execute("CALL ducklake_merge_adjacent_files('lake')")
-        old = connection.execute(
-            "SELECT snapshot_id FROM ducklake_snapshots('lake') WHERE snapshot_time < ? "
-            "AND snapshot_id < (SELECT max(snapshot_id) FROM ducklake_snapshots('lake'))",
-            [before],
-        ).fetchall()
-        expired = [snapshot for (snapshot,) in old if snapshot not in kept]
-        if expired:
-            connection.execute("CALL ducklake_expire_snapshots('lake', versions => ?)", [expired])
-        connection.execute("CALL ducklake_cleanup_old_files('lake', older_than => ?)", [before])
+    _call(platform, "ducklake_flush_inlined_data('lake')")
+    _call(platform, "ducklake_merge_adjacent_files('lake')")
+    old = platform.lake.rows(
+        "SELECT snapshot_id FROM ducklake_snapshots('lake') WHERE snapshot_time < ? "
+        "AND snapshot_id < (SELECT max(snapshot_id) FROM ducklake_snapshots('lake'))",
+        [before],
+    )
+    expired = [snapshot for (snapshot,) in old if snapshot not in kept]
+    if expired:
+        _call(platform, "ducklake_expire_snapshots('lake', versions => ?)", expired)
+    _call(platform, "ducklake_cleanup_old_files('lake', older_than => ?)", before)
     flush_all(platform.settings)  # what MLflow could not be told while it was away
     return Collected(len(expired), collect_objects(platform, before))
+
+
+def _call(platform: Platform, procedure: str, *parameters: object) -> None:
+    """Call a procedure of DuckLake's as a writer among others, so that it takes its turn."""
+    platform.lake.write(lambda c: c.execute(f"CALL {procedure}", list(parameters)).fetchall())
 
 
 def _snapshots_of_checkpoints(platform: Platform) -> set[int]:
