@@ -197,6 +197,7 @@ def status(
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="How to print it.")] = "table",
 ) -> None:
     """Show per asset how many items are ok, failed, stale, drifted or missing."""
+    from audio_assets.engine.collection import collection_states
     from audio_assets.launch import bad_items, counts, select_assets
 
     with friendly():
@@ -205,7 +206,7 @@ def status(
         if failed:
             _print_rows(("asset", "item", "outcome", "reason"), bad_items(platform, names), form)
             return
-        states = platform.states()
+        states = platform.states() | collection_states(platform)
         rows = [(name, *counts(states[name]).values()) for name in names if name in states]
         from audio_assets.engine.plan import State
 

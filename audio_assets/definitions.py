@@ -8,10 +8,12 @@ import dagster as dg
 
 from audio_assets.assets.catalog import CATALOG_TABLES, KINDS, catalog_specs
 from audio_assets.automation.maintenance import build_maintenance_job
-from audio_assets.automation.schedules import build_automation, job_name
+from audio_assets.automation.schedules import COLLECTION_JOB, build_automation, job_name
+from audio_assets.engine.collection_asset import CollectionAsset
 from audio_assets.engine.dagster_assets import EXECUTOR_CONFIG, build_bundle_asset
+from audio_assets.engine.dagster_collection import build_collection_asset
 from audio_assets.engine.dagster_training import build_training_asset
-from audio_assets.engine.graph import AssetGraph, find_assets
+from audio_assets.engine.graph import AssetGraph, find_assets, order_collections
 from audio_assets.engine.item_asset import ItemAsset
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.training_asset import TrainingAsset
@@ -27,9 +29,11 @@ def build_platform(settings: Settings, *, read_only: bool = False) -> Platform:
     """Settings, all item assets, lake and objects; nothing is opened yet."""
     folder = shipped("sql")
     modules = [ASSET_PACKAGE, *settings.modules]
+    graph = AssetGraph.of(find_assets(modules, ItemAsset))
     return Platform(
         settings=settings,
-        graph=AssetGraph.of(find_assets(modules, ItemAsset)),
+        graph=graph,
+        collections=order_collections(find_assets(modules, CollectionAsset), graph),
         trainings=tuple(find_assets(modules, TrainingAsset)),
         lake=Lake.from_settings(settings, read_only=read_only),
         objects=Objects.from_settings(settings),
@@ -52,6 +56,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         )
         for kind in platform.graph.kinds
     }
+    collections = [build_collection_asset(platform, collection) for collection in platform.collections]
+    collection_jobs = (
+        [
+            dg.define_asset_job(
+                COLLECTION_JOB,
+                selection=dg.AssetSelection.assets(*collections),
+                description="Everything that is computed from all items together.",
+            )
+        ]
+        if collections
+        else []
+    )
     trainings = [build_training_asset(platform, training) for training in platform.trainings]
     training_jobs = [
         dg.define_asset_job(
@@ -63,8 +79,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     ]
     schedules, sensors = build_automation(platform, jobs)
     return dg.Definitions(
-        assets=[*catalog_specs(KINDS), *bundles, *trainings],
-        jobs=[*jobs.values(), *training_jobs, build_maintenance_job(platform)],
+        assets=[*catalog_specs(KINDS), *bundles, *collections, *trainings],
+        jobs=[*jobs.values(), *collection_jobs, *training_jobs, build_maintenance_job(platform)],
         schedules=schedules,
         sensors=sensors,
         executor=dg.in_process_executor.configured(EXECUTOR_CONFIG),

@@ -7,14 +7,15 @@ Dagster job runs, in this process, that the UI would launch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
 
 from audio_assets import definitions
-from audio_assets.automation.schedules import job_name
+from audio_assets.automation.schedules import COLLECTION_JOB, job_name
+from audio_assets.engine.collection import plan_collection
 from audio_assets.engine.plan import DEFAULT, RunOptions, State
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.progress import observer
@@ -23,7 +24,7 @@ from audio_assets.engine.training import needs_training
 from audio_assets.settings import get_settings
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-ROUNDS = 3  # items, then trainings on them, then items that need the trained models
+ROUNDS = 3  # items, what is computed from all of them, trainings, then items that need the trained models
 
 
 class LaunchError(ValueError):
@@ -39,12 +40,14 @@ class Finished:
 
 
 def select_assets(platform: Platform, selection: str | None) -> list[str]:
-    """Names of the item and training assets that `selection`, in Dagster's syntax, chooses; None chooses all.
+    """Names of the assets that `selection`, in Dagster's syntax, chooses; None chooses all.
 
     Raises:
         LaunchError: the selection cannot be read, or chooses no item asset.
     """
-    names = [asset.name for asset in platform.graph.assets] + [t.name for t in platform.trainings]
+    names = [asset.name for asset in platform.graph.assets]
+    names += [asset.name for asset in platform.collections]
+    names += [asset.name for asset in platform.trainings]
     if selection is None:
         return names
     if selection in names:
@@ -104,6 +107,7 @@ def launch(
         before = len(launcher.run_ids)
         launcher.items(options, keys)
         if keys is None:
+            launcher.collections(options)
             launcher.trainings()
         options = DEFAULT  # what failed or drifted was tried in the first round
         if len(launcher.run_ids) == before or launcher.errors:
@@ -142,6 +146,18 @@ class _Launcher:
                     tags=range_tags(platform, kind, items, chosen, instance),
                     run_config={**run_config(platform, needed, options), **QUIET},
                     asset_selection=[dg.AssetKey(name) for name in needed],
+                )
+
+    def collections(self, options: RunOptions) -> None:
+        """A run for what is computed from all items, one after the other: each may need the one before."""
+        for asset in self._platform.collections:
+            if asset.name in self._names and plan_collection(self._platform, asset).is_computed(options):
+                config = {"ops": {asset.name: {"config": asdict(options)}}}
+                self._execute(
+                    COLLECTION_JOB,
+                    self._open_instance(),
+                    run_config={**config, **QUIET},
+                    asset_selection=[dg.AssetKey(table.name) for table in asset.tables],
                 )
 
     def trainings(self) -> None:

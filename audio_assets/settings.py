@@ -45,11 +45,31 @@ class Settings(BaseSettings):
     profile: Literal["embedded", "published"] = Field(
         "embedded", description="Backends for all roles: no downloads, or the field's weights."
     )
-    dialogue_frames_backend: Literal["embedded", "published"] | None = Field(
-        None, description="Backend of dialogue frames, if not the profile's."
+    weights: Path = Field(Path(), description="Folder of published weights; default: `weights` under home.")
+    aesthetics_backend: str | None = Field(
+        None, description="Backend of aesthetic scores; default: the profile's."
     )
-    voice_activity_backend: Literal["embedded", "published"] | None = Field(
-        None, description="Backend of voice activity, if not the profile's."
+    beats_backend: str | None = Field(
+        None, description="Backend of beats and downbeats; default: the profile's."
+    )
+    captions_backend: str | None = Field(None, description="Backend of captions; default: the profile's.")
+    dialogue_frames_backend: str | None = Field(
+        None, description="Backend of dialogue frames; default: the profile's."
+    )
+    drum_hits_backend: str | None = Field(None, description="Backend of drum hits; default: the profile's.")
+    metadata_lookup_backend: str | None = Field(
+        None,
+        description="Backend of metadata look-up: embedded (asks nobody) or published (asks MusicBrainz).",
+    )
+    separation_backend: str | None = Field(
+        None,
+        description="Backend of source separation: embedded, published (Demucs) or bs_roformer.",
+    )
+    tags_backend: str | None = Field(
+        None, description="Backend of labels of genre, mood and instrument; default: the profile's."
+    )
+    voice_activity_backend: str | None = Field(
+        None, description="Backend of voice activity; default: the profile's."
     )
     modules: tuple[str, ...] = Field(
         (), description='Further modules with item assets, as JSON: ["my_features"].'
@@ -99,7 +119,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fill_from_preset(self) -> Self:
         home = self.home.expanduser().absolute()
-        derived: dict[str, object] = {"home": home}
+        weights = home / "weights" if self.weights == Path() else self.weights.expanduser().absolute()
+        derived: dict[str, object] = {"home": home, "weights": weights}
         if self.preset == "local":
             derived["lake_catalog"] = self.lake_catalog or f"sqlite:{home}/lake/catalog.sqlite"
             derived["lake_data"] = self.lake_data or f"{home}/lake/data"

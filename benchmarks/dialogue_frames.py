@@ -122,7 +122,7 @@ def measure_published(seconds: float, layers: int, rounds: int) -> list[tuple[ob
         TEXT_PADDING,
         MoshiDialogueFrames,
     )
-    from audio_assets.backends.dialogue_frames.weights import Weights
+    from audio_assets.backends.weights import Weights
 
     streams = np.random.default_rng(0).normal(0, 0.1, (2, int(seconds * SAMPLE_RATE))).astype(np.float32)
     with tempfile.TemporaryDirectory() as name:

@@ -12,13 +12,15 @@ from typing import Any
 
 import dagster as dg
 
-from audio_assets.engine.plan import RunOptions
+from audio_assets.engine.collection import plan_collection
+from audio_assets.engine.plan import DEFAULT, RunOptions
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.requests import range_tags, run_config
 from audio_assets.engine.tables import ItemKind
 from audio_assets.register import IngestError, register
 
 FILES_PER_TICK = 100
+COLLECTION_JOB = "materialize_collections"
 
 Job = Any  # dagster's unresolved asset jobs have no public type
 Automation = tuple[list[dg.ScheduleDefinition], list[dg.SensorDefinition]]
@@ -27,6 +29,8 @@ Automation = tuple[list[dg.ScheduleDefinition], list[dg.SensorDefinition]]
 def build_automation(platform: Platform, jobs: dict[str, Job]) -> Automation:
     """The schedules, and the inbox sensor if an inbox is set; `jobs` by item kind."""
     schedules = [_schedule(platform, kind, jobs[kind.name]) for kind in platform.graph.kinds]
+    if platform.collections:
+        schedules.append(_collection_schedule(platform))
     sensors = [_inbox(platform, jobs)] if platform.settings.inbox else []
     return schedules, sensors
 
@@ -49,6 +53,24 @@ def _schedule(platform: Platform, kind: ItemKind, job: Job) -> dg.ScheduleDefini
         if not waiting:
             return dg.SkipReason(f"All of {len(items)} {kind.plural} are up to date.")
         return _request(platform, kind, waiting, context.instance)
+
+    return schedule
+
+
+def _collection_schedule(platform: Platform) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="compute_collections",
+        job_name=COLLECTION_JOB,
+        cron_schedule="45 * * * *",
+        description="Every hour: compute what no longer fits the items it was computed from.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        platform.prepare()
+        # One that waits for another of them is not stale yet, but will be once that one is computed.
+        stale = [a for a in platform.collections if plan_collection(platform, a).is_computed(DEFAULT)]
+        if not stale:
+            return dg.SkipReason("Everything that is computed from all items is up to date.")
+        return dg.RunRequest()
 
     return schedule
 

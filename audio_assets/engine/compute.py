@@ -13,6 +13,7 @@ from typing import Any
 
 from audio_assets.engine.item_asset import MODEL, OBJECTS, RECORD, ItemAsset
 from audio_assets.engine.outcomes import ItemResult, NotApplicable, Outcome
+from audio_assets.engine.roles import Role
 from audio_assets.engine.tables import Blob, InvalidRow, Item, Row
 from audio_assets.engine.tasks import ItemTask, Task, Upstream, WorkerSetup
 
@@ -135,10 +136,22 @@ class Computer:
             records = [{name: item.record[name] for name in asset.reads} for item in items]
             keywords[RECORD] = records[0] if asset.batch_size == 1 else records
         for role in asset.roles:
-            if role.name not in self._backends:
-                self._backends[role.name] = role.backend(self._setup.backends[role.name])()
-            keywords[role.name] = self._backends[role.name]
+            keywords[role.name] = self._backend(role)
         return keywords
+
+    def _backend(self, role: Role) -> Any:
+        """The role's backend, made once; one that cannot be made is not tried for the next item."""
+        if role.name not in self._backends:
+            try:
+                self._backends[role.name] = role.backend(self._setup.backends[role.name])()
+            except Exception as error:
+                if _is_out_of_memory(error):
+                    raise
+                self._backends[role.name] = error
+        backend = self._backends[role.name]
+        if isinstance(backend, Exception):
+            raise backend.with_traceback(None)
+        return backend
 
     def _stored(self, asset: ItemAsset, task: ItemTask, returned: Any) -> list[Row]:
         """The checked rows, with the keys under which their blobs are stored now."""

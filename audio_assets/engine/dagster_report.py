@@ -13,7 +13,7 @@ from audio_assets.engine.outcomes import ItemResult
 from audio_assets.engine.partitions import Partitions
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run import BundleRun, Summary
-from audio_assets.engine.tables import Item, Table
+from audio_assets.engine.tables import Item, ResultTable, Table
 
 VERSION_TAG = "dagster/data_version"
 FAILURES_SHOWN = 20
@@ -119,9 +119,9 @@ def item_metadata(result: ItemResult) -> dict[str, Any]:
     return figures
 
 
-def preview(platform: Platform, table: Table) -> dg.MarkdownMetadataValue:
+def preview(platform: Platform, table: Table | ResultTable) -> dg.MarkdownMetadataValue:
     """The first rows of a table."""
-    names = ["item", *(column.name for column in table.columns)]
+    names = [column.name for column in table.all_columns if column.name != "fingerprint"]
     listed = ", ".join(f'"{name}"' for name in names)
     rows = platform.lake.rows(f'SELECT {listed} FROM "{table.name}" LIMIT {PREVIEW_ROWS}')
     lines = [f"| {' | '.join(_cell(_shown(value)) for value in row)} |" for row in rows]

@@ -11,12 +11,13 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
 from audio_assets.engine.code_hash import CodeState
+from audio_assets.engine.collection_asset import CollectionAsset
 from audio_assets.engine.item_asset import ItemAsset, Recipe
 from audio_assets.engine.tables import ItemKind
 from audio_assets.engine.training_asset import TrainingAsset
 from audio_assets.settings import Settings
 
-Found = TypeVar("Found", ItemAsset, TrainingAsset)
+Found = TypeVar("Found", ItemAsset, CollectionAsset, TrainingAsset)
 
 
 class GraphError(ValueError):
@@ -125,17 +126,18 @@ class AssetGraph:
                     f"Bundle {bundle.name} mixes pools ({names}); give some a bundle of their own."
                 )
 
-    def recipes(self, settings: Settings) -> dict[str, Recipe]:
-        """How each asset is computed under `settings`.
+    def recipes(self, settings: Settings, others: Iterable[str] = ()) -> dict[str, Recipe]:
+        """How each asset is computed under `settings`, which may have parameters for `others` too.
 
         Raises:
             GraphError: the settings name an asset or a parameter that there is not.
         """
-        unknown = sorted(set(settings.parameters) - set(self.by_name))
+        known = {*self.by_name, *others}
+        unknown = sorted(set(settings.parameters) - known)
         if unknown:
             raise GraphError(
-                f"AUDIO_ASSETS_PARAMETERS names {', '.join(unknown)}, which is no item asset. "
-                f"There are {', '.join(sorted(self.by_name))}."
+                f"AUDIO_ASSETS_PARAMETERS names {', '.join(unknown)}, which is no asset. "
+                f"There are {', '.join(sorted(known))}."
             )
         choices = self.choices(settings)
         try:
@@ -158,6 +160,33 @@ class AssetGraph:
         """The backend chosen for each role."""
         roles = {role.name for asset in self.assets for role in asset.roles}
         return {role: settings.backend_of(role) for role in roles}
+
+
+def order_collections(
+    collections: Iterable[CollectionAsset], graph: AssetGraph
+) -> tuple[CollectionAsset, ...]:
+    """Collection assets, upstream before downstream.
+
+    Raises:
+        GraphError: two of one name, an unknown upstream, one of another kind of item, a circle.
+    """
+    by_name: dict[str, CollectionAsset] = {}
+    for asset in collections:
+        if asset.name in graph.by_name or by_name.setdefault(asset.name, asset) is not asset:
+            raise GraphError(f"{'.'.join(asset.reference)} has a name that is taken: {asset.name}.")
+    for asset in by_name.values():
+        for name in asset.upstream:
+            upstream = graph.by_name.get(name) or by_name.get(name)
+            if upstream is None or upstream.item is not asset.item:
+                raise GraphError(
+                    f"{'.'.join(asset.reference)} asks for {name!r}, which is "
+                    + ("no asset." if upstream is None else f"computed per {upstream.item.name}.")
+                )
+    needs = {a.name: [name for name in a.upstream if name in by_name] for a in by_name.values()}
+    try:
+        return tuple(by_name[name] for name in TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        raise GraphError(f"Collection assets depend on each other: {' → '.join(error.args[1])}.") from error
 
 
 def find_assets(modules: Sequence[str], kind: type[Found]) -> list[Found]:

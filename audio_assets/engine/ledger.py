@@ -121,7 +121,7 @@ def write_results(lake: Lake, results: Sequence[ItemResult], writing: Writing) -
     by_asset: dict[str, list[ItemResult]] = {}
     for result in results:
         by_asset.setdefault(result.asset, []).append(result)
-    ledger = _ledger_rows(results, writing)
+    ledger = ledger_rows(results, writing)
     tables = {
         name: _data_rows(writing.assets[name], group, writing.fingerprints[name])
         for name, group in by_asset.items()
@@ -137,8 +137,8 @@ def write_results(lake: Lake, results: Sequence[ItemResult], writing: Writing) -
                         f'DELETE FROM "{table}" WHERE {condition} item IN (SELECT unnest(?))', [old]
                     )
             if tables[name].num_rows:
-                _insert(connection, name, tables[name])
-        _insert(connection, LEDGER, ledger)
+                insert_rows(connection, name, tables[name])
+        insert_rows(connection, LEDGER, ledger)
 
     lake.write(change)
 
@@ -175,7 +175,8 @@ def _existing(
     return {(asset, item) for asset, item in found}
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+def insert_rows(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    """Add rows to a table of the lake, by the names of their columns."""
     columns = ", ".join(f'"{name}"' for name in rows.column_names)
     connection.register("new_rows", rows)
     connection.execute(f'INSERT INTO "{table}" ({columns}) SELECT {columns} FROM new_rows')
@@ -213,7 +214,8 @@ def _data_rows(asset: ItemAsset, results: Iterable[ItemResult], fingerprints: Ma
     return arrow_table(asset.table.all_columns, rows)
 
 
-def _ledger_rows(results: Sequence[ItemResult], writing: Writing) -> pa.Table:
+def ledger_rows(results: Sequence[ItemResult], writing: Writing) -> pa.Table:
+    """The ledger entries of `results`."""
     now = datetime.now(UTC)
     rows = []
     for result in results:

@@ -83,7 +83,7 @@ def make_plan(
     for asset in graph.assets:
         if asset.name in wanted:
             sources = {
-                name: current[name] if name in wanted else _good_fingerprints(entries[name])
+                name: current[name] if name in wanted else good_fingerprints(entries[name])
                 for name in asset.upstream
             }
             plan[asset.name], current[asset.name] = _plan_asset(
@@ -104,7 +104,8 @@ def fingerprint(item: Item, recipe: Recipe, inputs: Sequence[str]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _good_fingerprints(entries: Mapping[str, Entry]) -> dict[str, str]:
+def good_fingerprints(entries: Mapping[str, Entry]) -> dict[str, str]:
+    """The fingerprints of the values that are there, by item."""
     return {item: e.fingerprint for item, e in entries.items() if e.outcome.is_good}
 
 
@@ -126,15 +127,15 @@ def _plan_asset(
         if recipe is None:
             absent.append(asset.model or "its model")
         if absent or recipe is None:
-            plan.states[key] = _state(entry, None, code_hash)
+            plan.states[key] = state_of(entry, None, code_hash)
             plan.blocked[key] = f"waits for {', '.join(absent)}"
             continue
         upstream = {name: source[key] for name, source in sources.items()}
         read = [f"{name}={item.record.get(name)}" for name in asset.reads]
         expected = fingerprint(item, recipe, [*read, *upstream.values()])
-        state = _state(entry, expected, code_hash)
+        state = state_of(entry, expected, code_hash)
         plan.states[key] = state
-        compute = _is_computed(state, entry, options)
+        compute = is_computed(state, entry, options)
         if compute:
             plan.fingerprints[key] = expected
             plan.upstream[key] = upstream
@@ -143,7 +144,8 @@ def _plan_asset(
     return plan, current
 
 
-def _state(entry: Entry | None, expected: str | None, code_hash: str) -> State:
+def state_of(entry: Entry | None, expected: str | None, code_hash: str) -> State:
+    """Where a value stands whose fingerprint would be `expected` now (None: it cannot be told)."""
     if entry is None:
         return State.MISSING
     if entry.outcome is Outcome.QUARANTINED:
@@ -157,7 +159,8 @@ def _state(entry: Entry | None, expected: str | None, code_hash: str) -> State:
     return State.OK if entry.outcome is Outcome.OK else State.NOT_APPLICABLE
 
 
-def _is_computed(state: State, entry: Entry | None, options: RunOptions) -> bool:
+def is_computed(state: State, entry: Entry | None, options: RunOptions) -> bool:
+    """Whether a run with `options` computes a value in this state."""
     if state in (State.MISSING, State.STALE):
         return True
     if state is State.QUARANTINED:

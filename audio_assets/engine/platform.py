@@ -13,6 +13,7 @@ import duckdb
 
 from audio_assets.engine.checkpoints import TRAINING_TABLES, Checkpoint, latest_checkpoint
 from audio_assets.engine.code_hash import CodeState
+from audio_assets.engine.collection_asset import CollectionAsset
 from audio_assets.engine.graph import AssetGraph
 from audio_assets.engine.item_asset import Recipe
 from audio_assets.engine.ledger import FEW_ITEMS, LEDGER, LEDGER_COLUMNS, arrow_table, read_entries
@@ -48,11 +49,12 @@ class Platform:
     tables: Mapping[str, Sequence[Column]]
     views: Sequence[Path] = ()
     trainings: tuple[TrainingAsset, ...] = ()
+    collections: tuple[CollectionAsset, ...] = ()
 
     @cached_property
     def recipes(self) -> Mapping[str, Recipe]:
         """How each asset is computed under these settings."""
-        return self.graph.recipes(self.settings)
+        return self.graph.recipes(self.settings, [asset.name for asset in self.collections])
 
     def models(self) -> dict[str, Checkpoint]:
         """The newest checkpoint of each training that item assets need."""
@@ -86,6 +88,7 @@ class Platform:
             LEDGER: LEDGER_COLUMNS,
             **TRAINING_TABLES,
             **{table.name: table.all_columns for t in self.trainings for table in t.evaluation},
+            **{table.name: table.all_columns for c in self.collections for table in c.tables},
             **self.tables,
             **{asset.name: asset.table.all_columns for asset in self.graph.assets},
         }

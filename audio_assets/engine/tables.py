@@ -241,20 +241,43 @@ class Table:
         return [self._check_row(row) for row in result]
 
     def _check_row(self, row: Any) -> Row:
-        if not isinstance(row, Mapping):
-            raise InvalidRow(
-                f"{self.name} returned {type(row).__name__}; wanted a mapping of column to value for each row"
-            )
-        unknown = sorted(set(row) - {column.name for column in self.columns})
-        if unknown:
-            raise InvalidRow(f"{self.name} has no column {', '.join(unknown)}")
-        absent = [column.name for column in self.columns if column.name not in row]
-        if absent:
-            raise InvalidRow(f"{self.name} returned no value for {', '.join(absent)}")
-        return {column.name: column.check(row[column.name]) for column in self.columns}
+        return _check_row(self.name, self.columns, row)
 
 
+@dataclass(frozen=True)
+class ResultTable:
+    """A table whose rows come from one computation over many items, e.g. metrics of a checkpoint."""
+
+    name: str
+    columns: Sequence[Column]
+    doc: str = ""
+
+    @property
+    def all_columns(self) -> tuple[Column, ...]:
+        """What the rows were computed from, then the table's own columns."""
+        return (FINGERPRINT, *self.columns)
+
+    def check_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """The rows, checked against the columns; raises `InvalidRow`."""
+        return [_check_row(self.name, self.columns, row) for row in rows]
+
+
+def _check_row(table: str, columns: Sequence[Column], row: Any) -> Row:
+    if not isinstance(row, Mapping):
+        raise InvalidRow(
+            f"{table} returned {type(row).__name__}; wanted a mapping of column to value for each row"
+        )
+    unknown = sorted(set(row) - {column.name for column in columns})
+    if unknown:
+        raise InvalidRow(f"{table} has no column {', '.join(unknown)}")
+    absent = [column.name for column in columns if column.name not in row]
+    if absent:
+        raise InvalidRow(f"{table} returned no value for {', '.join(absent)}")
+    return {column.name: column.check(row[column.name]) for column in columns}
+
+
+FINGERPRINT = Column("fingerprint", TEXT, doc="What the row was computed from; see `ledger`", nullable=False)
 KEY_COLUMNS = (
     Column("item", TEXT, doc="Key of the item in its catalog", nullable=False),
-    Column("fingerprint", TEXT, doc="What the row was computed from; see `ledger`", nullable=False),
+    FINGERPRINT,
 )

@@ -22,8 +22,10 @@ from audio_assets.engine.checkpoints import (
     Checkpoint,
     latest_checkpoint,
 )
-from audio_assets.engine.ledger import arrow_table, read_entries
+from audio_assets.engine.collection_asset import EVERY_ITEM
+from audio_assets.engine.ledger import arrow_table, insert_rows, read_entries
 from audio_assets.engine.model_card import model_card
+from audio_assets.engine.outcomes import Outcome
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.tables import Item
 from audio_assets.engine.training_asset import SPLITS, Trained, Training, TrainingAsset, TrainingError
@@ -97,11 +99,17 @@ def _ready_items(
 ) -> tuple[dict[str, Item], dict[str, dict[str, str]]]:
     """Items with a value for every upstream asset at the snapshot, and those values' fingerprints."""
     entries = read_entries(platform.lake, asset.upstream, snapshot=snapshot)
+    values = {
+        name: {key: entry.fingerprint for key, entry in found.items() if entry.outcome is Outcome.OK}
+        for name, found in entries.items()
+    }
     items = platform.items(asset.item)
+    for name in {collection.name for collection in platform.collections} & values.keys():
+        values[name] = dict.fromkeys(items, values[name][EVERY_ITEM]) if values[name] else {}
     upstream = {
-        key: {name: entries[name][key].fingerprint for name in asset.upstream}
+        key: {name: values[name][key] for name in asset.upstream}
         for key in items
-        if all(key in entries[name] and entries[name][key].outcome == "ok" for name in asset.upstream)
+        if all(key in values[name] for name in asset.upstream)
     }
     if len(upstream) < asset.min_items:
         raise TrainingError(
@@ -200,9 +208,7 @@ def _keep(
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         for table, rows in tables.items():
             connection.execute(f'DELETE FROM "{table}" WHERE checkpoint = ?', [name])
-            connection.register("new_rows", rows)
-            connection.execute(f'INSERT INTO "{table}" BY NAME SELECT * FROM new_rows')
-            connection.unregister("new_rows")
+            insert_rows(connection, table, rows)
 
     platform.lake.write(change)
     return Checkpoint(name, asset.name, prefix, licences, dict(trained.metrics))
@@ -210,13 +216,14 @@ def _keep(
 
 def _licences(platform: Platform, asset: TrainingAsset) -> str:
     """Licences of the backends behind all assets upstream, however far."""
-    waiting, seen = list(asset.upstream), set()
+    collections = {collection.name: collection for collection in platform.collections}
+    waiting, seen = list(asset.upstream), set[str]()
     while waiting:
         name = waiting.pop()
         if name not in seen:
             seen.add(name)
-            waiting += platform.graph.by_name[name].upstream
-    found = {platform.recipes[name].licence for name in seen} - {None}
+            waiting += (platform.graph.by_name.get(name) or collections[name]).upstream
+    found = {platform.recipes[name].licence for name in seen - collections.keys()} - {None}
     return ", ".join(sorted(part for text in found if text for part in text.split("+")))
 
 

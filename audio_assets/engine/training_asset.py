@@ -21,7 +21,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from audio_assets.engine.code_hash import CodeState, code_state
-from audio_assets.engine.tables import TEXT, Column, Item, ItemKind, Row
+from audio_assets.engine.tables import TEXT, Column, Item, ItemKind, ResultTable
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
 from audio_assets.resources.tracking import Tracker
@@ -36,22 +36,13 @@ class TrainingError(ValueError):
     """A training cannot begin or its result is incomplete; the message says what is wanted."""
 
 
-@dataclass(frozen=True)
-class EvaluationTable:
+class EvaluationTable(ResultTable):
     """A table that a training fills with rows about its checkpoint, e.g. metrics."""
-
-    name: str
-    columns: Sequence[Column]
-    doc: str = ""
 
     @property
     def all_columns(self) -> tuple[Column, ...]:
         """The checkpoint, then the table's own columns."""
         return (Column("checkpoint", TEXT, doc="See `checkpoints`", nullable=False), *self.columns)
-
-    def check_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-        """The rows, checked against the columns; raises `InvalidRow`."""
-        return [{c.name: c.check(row[c.name]) for c in self.columns} for row in rows]
 
 
 @dataclass(frozen=True)

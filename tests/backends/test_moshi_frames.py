@@ -25,7 +25,7 @@ from audio_assets.backends.dialogue_frames.moshi import (
     MoshiDialogueFrames,
     delayed,
 )
-from audio_assets.backends.dialogue_frames.weights import MissingWeightsError, Weights
+from audio_assets.backends.weights import MissingWeightsError, Weights
 
 CODEBOOKS, WIDTH = 8, 32
 _MIMI = {
@@ -222,12 +222,23 @@ def test_installed_weights_are_found_by_repository_and_revision_without_network(
 
 def test_weights_that_are_not_there_are_told_by_repository_revision_and_command(tmp_path):
     code = "from audio_assets.backends.dialogue_frames.moshi import MoshiDialogueFrames as M; M()"
-    done = _run(code, HF_HOME=str(tmp_path))
+    done = _run(code, HF_HOME=str(tmp_path), AUDIO_ASSETS_WEIGHTS=str(tmp_path / "weights"))
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert f"MissingWeightsError: {MIMI.repo} at revision {MIMI.revision}" in last
     assert f"hf download {MIMI.repo} --revision {MIMI.revision}" in last
-    assert "HF_HOME" in last
+    assert str(tmp_path / "weights" / MIMI.repo) in last
+
+
+def test_weights_in_the_weights_folder_need_no_cache(folders, tmp_path):
+    for weights, name in ((MOSHI, "moshi"), (MIMI, "mimi")):
+        shutil.copytree(folders / name, tmp_path / weights.repo)
+    code = (
+        "from audio_assets.backends.dialogue_frames.moshi import MoshiDialogueFrames\n"
+        "print(MoshiDialogueFrames().sample_rate)\n"
+    )
+    done = _run(code, HF_HOME=str(tmp_path / "cache"), AUDIO_ASSETS_WEIGHTS=str(tmp_path))
+    assert done.stdout.strip() == "24000", done.stderr
 
 
 def test_a_folder_without_weights_is_named(tmp_path):

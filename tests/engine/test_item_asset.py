@@ -161,7 +161,7 @@ def test_assets_that_do_not_fit_together_are_refused_with_their_names(assets, wo
 @pytest.mark.parametrize(
     ("parameters", "words_"),
     [
-        ({"ratio": {"scale": 2}}, r"AUDIO_ASSETS_PARAMETERS names ratio, which is no item asset"),
+        ({"ratio": {"scale": 2}}, r"AUDIO_ASSETS_PARAMETERS names ratio, which is no asset"),
         (
             {"ratios": {"size": 2}},
             r"AUDIO_ASSETS_PARAMETERS sets size of ratios, which has the parameters scale",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from audio_assets.audio.chunk import reblock
 from audio_assets.backends.dialogue_frames import Frames, Streams
-from audio_assets.backends.dialogue_frames.weights import Weights
+from audio_assets.backends.weights import Weights
 from audio_assets.resources.accelerator import choose_accelerator
 
 Codes = NDArray[Any]

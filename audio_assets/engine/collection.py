@@ -1,0 +1,159 @@
+"""Computing collection assets: when one is stale, and how its tables are replaced."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from audio_assets.engine.collection_asset import EVERY_ITEM, Collection, CollectionAsset
+from audio_assets.engine.compute import DETAIL_CHARACTERS, REASON_CHARACTERS
+from audio_assets.engine.ledger import (
+    LEDGER,
+    Entry,
+    Writing,
+    arrow_table,
+    insert_rows,
+    ledger_rows,
+    read_entries,
+)
+from audio_assets.engine.outcomes import ItemResult, NotApplicable, Outcome
+from audio_assets.engine.plan import RunOptions, State, good_fingerprints, is_computed, state_of
+from audio_assets.engine.platform import Platform
+from audio_assets.engine.progress import observer
+from audio_assets.engine.tables import Blob, Item, Row
+
+
+@dataclass(frozen=True)
+class CollectionPlan:
+    """Where a collection asset stands; `fingerprint` is None while it waits for upstream values."""
+
+    state: State
+    fingerprint: str | None
+    upstream: Mapping[str, str]
+    entry: Entry | None
+
+    def is_computed(self, options: RunOptions) -> bool:
+        """Whether a run with `options` computes it."""
+        return self.fingerprint is not None and is_computed(self.state, self.entry, options)
+
+
+def plan_collection(platform: Platform, asset: CollectionAsset) -> CollectionPlan:
+    """Compare the ledger's entry with what the asset would be computed from now."""
+    entries = read_entries(platform.lake, [asset.name, *asset.upstream])
+    entry = entries[asset.name].get(EVERY_ITEM)
+    items = platform.items(asset.item)
+    upstream = {}
+    for name in asset.upstream:
+        found = good_fingerprints(entries[name])
+        here = [f"{key}={found[key]}" for key in sorted(found) if key in items or key == EVERY_ITEM]
+        if here:
+            upstream[name] = _digest(here)
+    if len(upstream) < len(asset.upstream) or not items:
+        return CollectionPlan(state_of(entry, None, asset.code.digest), None, upstream, entry)
+    read = [f"{key}.{name}={items[key].record.get(name)}" for key in sorted(items) for name in asset.reads]
+    recipe = asset.recipe(platform.settings.parameters.get(asset.name, {}))
+    fingerprint = _digest([recipe.identity, _digest(sorted(items)), _digest(read), *upstream.values()])
+    return CollectionPlan(state_of(entry, fingerprint, asset.code.digest), fingerprint, upstream, entry)
+
+
+def collection_states(platform: Platform) -> dict[str, dict[str, State]]:
+    """Where every collection asset stands, as `Platform.states` says it of item assets."""
+    return {
+        asset.name: {EVERY_ITEM: plan_collection(platform, asset).state} for asset in platform.collections
+    }
+
+
+def run_collection(
+    platform: Platform, asset: CollectionAsset, plan: CollectionPlan, *, run_id: str
+) -> ItemResult:
+    """Compute the asset and replace its rows and its ledger entry, all in one transaction.
+
+    A function that raises leaves the rows there were, and an entry that says why.
+    """
+    assert plan.fingerprint is not None
+    observer().planned({asset.name: 1})
+    parameters = {**asset.parameters, **platform.settings.parameters.get(asset.name, {})}
+    started = time.perf_counter()
+    tables: dict[str, list[Row]] = {}
+    outcome, reason, detail = Outcome.OK, None, None
+    try:
+        snapshot = platform.lake.snapshot()
+        collection = Collection(
+            asset.name, platform.items(asset.item), asset.upstream, snapshot, platform.lake
+        )
+        returned = asset.fn(collection, **parameters)
+        for table in asset.tables:
+            rows = table.check_rows(returned[table.name])
+            tables[table.name] = [_stored(platform, table.name, plan.fingerprint, row) for row in rows]
+    except NotApplicable as error:
+        outcome, reason = Outcome.NOT_APPLICABLE, str(error)
+        tables = {table.name: [] for table in asset.tables}
+    except Exception as error:
+        outcome, reason = Outcome.FAILED, f"{type(error).__name__}: {error}"[:REASON_CHARACTERS]
+        detail = "".join(traceback.format_exception(error))[-DETAIL_CHARACTERS:]
+        tables = {}
+    seconds = time.perf_counter() - started
+    result = ItemResult(asset.name, EVERY_ITEM, outcome, [], reason, detail, seconds)
+    _write(platform, asset, plan, result, tables, run_id=run_id)
+    observer().finished(result)
+    return result
+
+
+def _stored(platform: Platform, table: str, fingerprint: str, row: Row) -> Row:
+    """The row, with its fingerprint and the keys of the blobs, which are stored now."""
+    found: Row = {"fingerprint": fingerprint, **row}
+    for name, value in row.items():
+        if isinstance(value, Blob):
+            digest = hashlib.blake2b(value.data, digest_size=8).hexdigest()
+            found[name] = f"{table}/{fingerprint}/{name}-{digest}.{value.extension}"
+            platform.objects.put(found[name], value.data)
+    return found
+
+
+def _write(
+    platform: Platform,
+    asset: CollectionAsset,
+    plan: CollectionPlan,
+    result: ItemResult,
+    tables: Mapping[str, list[Row]],
+    *,
+    run_id: str,
+) -> None:
+    name, fingerprint = asset.name, plan.fingerprint or ""
+    recipe = asset.recipe(platform.settings.parameters.get(name, {}))
+    writing = Writing(
+        assets={},
+        recipes={name: recipe},
+        code={name: asset.code},
+        items={EVERY_ITEM: Item(EVERY_ITEM, "", "")},
+        fingerprints={name: {EVERY_ITEM: fingerprint}},
+        upstream={(name, EVERY_ITEM): json.dumps(dict(plan.upstream), sort_keys=True)},
+        deaths={},
+        run_id=run_id,
+    )
+    entry = ledger_rows([result], writing)
+    arrays = {
+        table.name: arrow_table(table.all_columns, tables[table.name])
+        for table in asset.tables
+        if table.name in tables
+    }
+
+    def change(connection: duckdb.DuckDBPyConnection) -> None:
+        for table, rows in arrays.items():
+            connection.execute(f'DELETE FROM "{table}"')
+            if rows.num_rows:
+                insert_rows(connection, table, rows)
+        connection.execute(f"DELETE FROM {LEDGER} WHERE asset = ? AND item = ?", [name, EVERY_ITEM])
+        insert_rows(connection, LEDGER, entry)
+
+    platform.lake.write(change)
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=12).hexdigest()
