@@ -15,6 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing pinned dependencies (about 4 GB, a few minutes the first time) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps beat-this  # wants torchaudio, which it can do without
 	@touch $@
 
 demo: setup

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from audio_assets.errors import UserError
 from audio_assets.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ Items = Annotated[
     list[str] | None,
     typer.Option("--items", help="Only these items: keys, or unique beginnings of keys. Repeatable."),
 ]
+Some = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ITEM]…", help="Items: keys, or unique beginnings of keys. None: all."),
+]
 
 
 @contextmanager
@@ -42,22 +47,9 @@ def friendly() -> Iterator[None]:
     """Show errors that are meant for people as one message, without a traceback."""
     from pydantic import ValidationError
 
-    from audio_assets.engine.graph import GraphError
-    from audio_assets.engine.worker_process import WorkerError
-    from audio_assets.ingest.text import SidecarError
-    from audio_assets.launch import LaunchError
-    from audio_assets.query import QueryError
-    from audio_assets.register import IngestError
-    from audio_assets.resources.lake import LakeError
-    from audio_assets.resources.objects import ObjectError
-
-    shown = (
-        GraphError, SidecarError, WorkerError, IngestError, LaunchError, QueryError, LakeError, ObjectError,
-        ValidationError,
-    )  # fmt: skip
     try:
         yield
-    except shown as error:
+    except (UserError, ValidationError) as error:
         err.print(f"[red]{type(error).__name__}[/red]: ", end="")
         err.print(str(error), markup=False)
         raise typer.Exit(2) from error
@@ -68,7 +60,7 @@ def friendly() -> Iterator[None]:
 
 def open_platform(settings: Settings | None = None) -> Platform:
     """The platform of this environment, its tables made and up to date."""
-    from audio_assets.definitions import build_platform
+    from audio_assets.platform import build_platform
 
     platform = build_platform(settings or get_settings())
     platform.prepare()
@@ -81,6 +73,10 @@ def ingest(
     kind: Annotated[
         Literal["track", "episode"] | None,
         typer.Option("--as", help="What all of it is; otherwise told from folders, tags and length."),
+    ] = None,
+    then: Annotated[
+        str | None,
+        typer.Option("--run", help="Then compute these assets, '*' for all: quicker than two commands."),
     ] = None,
 ) -> None:
     """Register audio in the catalog. Files are read, never moved or changed."""
@@ -96,9 +92,12 @@ def ingest(
             f"{len(report.rejected)} rejected."
         )
         _print_bad("Rejected files", ("path", "reason"), report.rejected)
-        if report.added:
+        code = 1 if report.rejected else 0
+        if then is not None:
+            code |= _run(platform, then, None)
+        elif report.added:
             out.print("Compute their features with [bold]audio-assets run[/bold].")
-    raise typer.Exit(1 if report.rejected else 0)
+    raise typer.Exit(code)
 
 
 @app.command("import")
@@ -135,17 +134,16 @@ def run(
 ) -> None:
     """Compute what is missing or stale. Exit code 1 if anything failed."""
     with friendly():
-        code = _run(selection, items, failed=failed, drifted=drifted, everything=everything)
+        code = _run(open_platform(), selection, items, failed=failed, drifted=drifted, everything=everything)
     raise typer.Exit(code)
 
 
-def _run(selection: str | None, items: list[str] | None, **options: bool) -> int:
+def _run(platform: Platform, selection: str | None, items: list[str] | None, **options: bool) -> int:
     from audio_assets.engine.plan import RunOptions
     from audio_assets.instance import open_instance
     from audio_assets.launch import bad_items, launch, select_assets, select_items
     from audio_assets.watch import run_progress
 
-    platform = open_platform()
     names = select_assets(platform, selection)
     keys = select_items(platform, items) if items else None
     with run_progress(err) as tally:
@@ -169,7 +167,7 @@ def _run(selection: str | None, items: list[str] | None, **options: bool) -> int
 def retry(selection: Selection = None, items: Items = None) -> None:
     """Compute failed items again: short for `run --failed`."""
     with friendly():
-        code = _run(selection, items, failed=True)
+        code = _run(open_platform(), selection, items, failed=True)
     raise typer.Exit(code)
 
 
@@ -266,6 +264,46 @@ def predict(
     rows = [(f"{n.start_s:.2f}", f"{n.end_s:.2f}", n.speaker, f"{n.confidence:.2f}") for n in laughs]
     numbers = [(n.start_s, n.end_s, n.speaker, n.confidence) for n in laughs]
     _print_rows(("start_s", "end_s", "speaker", "confidence"), numbers if form == "json" else rows, form)
+
+
+@app.command()
+def export(
+    kind: Annotated[
+        Literal["info", "beats", "stems", "crops", "stable-audio", "parquet"],
+        typer.Argument(help="What to write; see docs/exports.md."),
+    ],
+    items: Some = None,
+    to: Annotated[Path, typer.Option("--to", help="Folder to write to.")] = Path("export"),
+) -> None:
+    """Write what is known of tracks as files for other programs. Exit code 1 if a track was refused."""
+    from audio_assets.export import EXPORTS
+    from audio_assets.launch import select_items
+
+    with friendly():
+        platform = open_platform()
+        keys = select_items(platform, items) if items else None
+        written = EXPORTS[kind](platform, keys, to)
+    out.print(f"{len(written.written)} files written to {to}, {len(written.unchanged)} were up to date.")
+    _print_bad("Nothing to export", ("item", "reason"), written.nothing)
+    _print_bad("Refused", ("item", "reason"), written.refused)
+    raise typer.Exit(1 if written.refused else 0)
+
+
+@app.command()
+def report(
+    items: Some = None,
+    to: Annotated[Path, typer.Option("--to", help="Folder to write to.")] = Path("report"),
+) -> None:
+    """Write a listening report: a page for each item, and an index. Opens from disk, asks for nothing."""
+    from audio_assets.launch import select_items
+    from audio_assets.report import write_report
+
+    with friendly():
+        platform = open_platform()
+        keys = select_items(platform, items) if items else None
+        written = write_report(platform, keys, to)
+    out.print(f"{len(written.pages)} pages; open {written.index}", soft_wrap=True)
+    _print_bad("Without sound", ("item", "reason"), written.silent)
 
 
 @app.command()

@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import dagster as dg
 
-from audio_assets.assets.catalog import CATALOG_TABLES, KINDS, catalog_specs
+from audio_assets.assets.catalog import KINDS, catalog_specs
 from audio_assets.automation.maintenance import build_maintenance_job
 from audio_assets.automation.schedules import COLLECTION_JOB, build_automation, job_name
-from audio_assets.engine.collection_asset import CollectionAsset
 from audio_assets.engine.dagster_assets import EXECUTOR_CONFIG, build_bundle_asset
 from audio_assets.engine.dagster_collection import build_collection_asset
 from audio_assets.engine.dagster_training import build_training_asset
-from audio_assets.engine.graph import AssetGraph, find_assets, order_collections
-from audio_assets.engine.item_asset import ItemAsset
-from audio_assets.engine.platform import Platform
-from audio_assets.engine.training_asset import TrainingAsset
-from audio_assets.instance import shipped
-from audio_assets.resources.lake import Lake
-from audio_assets.resources.objects import Objects
+from audio_assets.platform import build_platform
 from audio_assets.settings import Settings, get_settings
-
-ASSET_PACKAGE = "audio_assets.assets"
-
-
-def build_platform(settings: Settings, *, read_only: bool = False) -> Platform:
-    """Settings, all item assets, lake and objects; nothing is opened yet."""
-    folder = shipped("sql")
-    modules = [ASSET_PACKAGE, *settings.modules]
-    graph = AssetGraph.of(find_assets(modules, ItemAsset))
-    return Platform(
-        settings=settings,
-        graph=graph,
-        collections=order_collections(find_assets(modules, CollectionAsset), graph),
-        trainings=tuple(find_assets(modules, TrainingAsset)),
-        lake=Lake.from_settings(settings, read_only=read_only),
-        objects=Objects.from_settings(settings),
-        tables=CATALOG_TABLES,
-        views=[*sorted(folder.glob("views/*.sql")), *sorted(folder.glob("macros/*.sql"))],
-    )
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -93,8 +67,9 @@ def definitions() -> dg.Definitions:
     return build_definitions(get_settings())
 
 
+@cache
 def find_job(name: str) -> dg.JobDefinition:
-    """A job by name, for `dagster.build_reconstructable_job`."""
+    """A job by name, for `dagster.build_reconstructable_job`, which asks several times in each run."""
     return definitions().resolve_job_def(name)
 
 

@@ -140,7 +140,7 @@ def _objects(settings: Settings) -> Iterator[Finding]:
 
 
 def _backends(settings: Settings) -> Iterator[Finding]:
-    from audio_assets.definitions import build_platform
+    from audio_assets.platform import build_platform
 
     graph = build_platform(settings).graph
     roles = {role.name: role for asset in graph.assets for role in asset.roles}

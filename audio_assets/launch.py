@@ -13,7 +13,6 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterInstance
 
-from audio_assets import definitions
 from audio_assets.automation.schedules import COLLECTION_JOB, job_name
 from audio_assets.engine.collection import plan_collection
 from audio_assets.engine.plan import DEFAULT, RunOptions, State
@@ -21,13 +20,14 @@ from audio_assets.engine.platform import Platform
 from audio_assets.engine.progress import observer
 from audio_assets.engine.requests import range_tags, run_config
 from audio_assets.engine.training import needs_training
+from audio_assets.errors import UserError
 from audio_assets.settings import get_settings
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 ROUNDS = 3  # items, what is computed from all of them, trainings, then items that need the trained models
 
 
-class LaunchError(ValueError):
+class LaunchError(UserError, ValueError):
     """What was asked for does not exist; the message says what does."""
 
 
@@ -52,6 +52,8 @@ def select_assets(platform: Platform, selection: str | None) -> list[str]:
         return names
     if selection in names:
         return [selection]
+    from audio_assets import definitions
+
     try:
         graph = definitions.definitions().resolve_asset_graph()
         chosen = dg.AssetSelection.from_string(selection).resolve(graph)
@@ -132,9 +134,11 @@ class _Launcher:
         platform = self._platform
         for kind in platform.graph.kinds:
             selected = [a.name for a in platform.graph.assets if a.item is kind and a.name in self._names]
+            if not selected:
+                continue
             items = platform.items(kind)
             chosen = list(items) if keys is None else [key for key in keys if key in items]
-            if not selected or not chosen:
+            if not chosen:
                 continue
             plan = platform.plan(kind, selected, {key: items[key] for key in chosen}, options)
             needed = [name for name, part in plan.items() if part.fingerprints]
@@ -168,6 +172,8 @@ class _Launcher:
                 self._execute(training.job_name, self._open_instance(), run_config=QUIET)
 
     def _execute(self, job: str, instance: DagsterInstance, **options: Any) -> None:
+        from audio_assets import definitions  # builds all of them: only once there is something to run
+
         result = dg.execute_job(
             dg.build_reconstructable_job(definitions.__name__, definitions.find_job.__name__, (job,)),
             instance=instance,

@@ -14,9 +14,10 @@ from audio_assets.assets.podcasts.speaker_turns import VOICE_ACTIVITY, speaker_t
 from audio_assets.audio.signal import Signal
 from audio_assets.engine.checkpoints import latest_checkpoint
 from audio_assets.engine.platform import Platform
+from audio_assets.errors import UserError
 
 
-class PredictError(ValueError):
+class PredictError(UserError, ValueError):
     """There is no model to predict with; the message says how to get one."""
 
 

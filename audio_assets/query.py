@@ -7,15 +7,15 @@ import json
 from typing import Literal
 
 import duckdb
-import polars as pl
 
+from audio_assets.errors import UserError
 from audio_assets.resources.lake import Lake, LakeError
 from audio_assets.settings import Settings, get_settings
 
 Format = Literal["table", "csv", "json", "parquet"]
 
 
-class QueryError(ValueError):
+class QueryError(UserError, ValueError):
     """A query cannot be run; the message is DuckDB's, with what helps."""
 
 
@@ -74,7 +74,9 @@ def _formatted(relation: duckdb.DuckDBPyRelation, form: Format) -> bytes:
         frame.write_parquet(buffer)
     elif form == "csv":
         lists = [name for name, kind in frame.schema.items() if kind.is_nested()]
-        as_json = [pl.Series(name, [json.dumps(value) for value in frame[name].to_list()]) for name in lists]
+        from polars import Series
+
+        as_json = [Series(name, [json.dumps(value) for value in frame[name].to_list()]) for name in lists]
         frame.with_columns(as_json).write_csv(buffer)
     else:
         rows = (json.dumps(row, default=str, ensure_ascii=False) for row in frame.iter_rows(named=True))

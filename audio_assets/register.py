@@ -30,6 +30,7 @@ from audio_assets.engine.outcomes import ItemResult
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run import local_workers
 from audio_assets.engine.tasks import ItemTask, Task
+from audio_assets.errors import UserError
 from audio_assets.ingest.discover import Found, discover
 from audio_assets.ingest.folders import Kind
 from audio_assets.ingest.inspect import Recording
@@ -41,7 +42,7 @@ CHUNK_FILES = 256
 CHUNK_SECONDS = 10.0
 
 
-class IngestError(ValueError):
+class IngestError(UserError, ValueError):
     """Nothing can be ingested from what was given."""
 
 

@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     voice_activity_backend: str | None = Field(
         None, description="Backend of voice activity; default: the profile's."
     )
+    metadata_lookup_contact: str = Field("", description="Mail or page given to MusicBrainz as who asks.")
     modules: tuple[str, ...] = Field(
         (), description='Further modules with item assets, as JSON: ["my_features"].'
     )

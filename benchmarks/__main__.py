@@ -18,6 +18,8 @@ DOCUMENT = CHECKOUT / "docs" / "benchmarks.md"
 BENCHMARKS = {
     "feature_pass": "The feature pass beside Essentia's MusicExtractor",
     "cheap_job": "One cheap job beside a hand-written script",
+    "separation": "Source separation",
+    "tags": "Labels beside a hand-written loop",
     "engine_overhead": "What the engine adds",
     "lake_concurrency": "Eight writers and a reader",
     "long_episode": "A three-hour episode in blocks",

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -88,8 +89,9 @@ def run_pass(path: str) -> dict[str, float]:
         timed(f"{intermediate.__name__} (shared)", lambda function=intermediate: signal.once(function))
     rows: dict[str, object] = {}
     for asset in (value for value in vars(features).values() if isinstance(value, ItemAsset)):
-        upstream = [rows[name] for name in asset.upstream]
-        rows[asset.name] = timed(asset.name, lambda asset=asset, upstream=upstream: asset(signal, *upstream))
+        backends = {role.name: role.backend("embedded")() for role in asset.roles}
+        compute = partial(asset, signal, *(rows[name] for name in asset.upstream), **backends)
+        rows[asset.name] = timed(asset.name, compute)
     return seconds
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audio_assets.definitions import build_platform
 from audio_assets.engine.tables import Column
+from audio_assets.platform import build_platform
 from audio_assets.settings import get_settings
 
 DOCUMENT = Path(__file__).with_name("features.md")
@@ -27,11 +27,19 @@ def row(column: Column) -> str:
 def text() -> str:
     """The document."""
     sections = [HEAD]
-    for asset in build_platform(get_settings()).graph.assets:
+    platform = build_platform(get_settings())
+    for asset in platform.graph.assets:
         per = f"{asset.table.rows} row{'s' if asset.table.rows == 'many' else ''} per {asset.item.name}"
         lines = [row(column) for column in asset.table.columns]
         table = "\n".join(["| column | type | range or unit | |", "|---|---|---|---|", *lines])
         sections.append(f"## {asset.name}\n\n{asset.description} ({per})\n\n{table}\n")
+    for collection in platform.collections:
+        for result in collection.tables:
+            table = "\n".join(
+                ["| column | type | range or unit | |", "|---|---|---|---|", *map(row, result.columns)]
+            )
+            per = f"computed from all {collection.item.plural} together"
+            sections.append(f"## {result.name}\n\n{result.doc} ({per})\n\n{table}\n")
     return "\n".join(sections)
 
 

@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from audio_assets.assets.catalog import TRACK
 from audio_assets.engine import FLOAT, INTEGER, OBJECT, TEXT, Blob, Column, Item
 from audio_assets.engine.collection_asset import Collection, collection_asset
 from audio_assets.engine.splits import split_items
 from audio_assets.engine.tables import ResultTable
-from audio_assets.features.distributions import OUTLIER_Z, Values, dependences, describe, robust_z
+from audio_assets.features.distributions import (
+    NO_QUANTITIES,
+    OUTLIER_Z,
+    Values,
+    dependences,
+    describe,
+    robust_z,
+)
 from audio_assets.features.duplicates import find_duplicates, groups
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -171,7 +180,7 @@ def _ties(item: Item) -> Iterator[tuple[str, str]]:
 VECTOR_LENGTH = 12
 MEASURED = (
     "loudness", "tempo", "onsets", "rhythm", "timbre", "spectral", "saturation", "band_rms", "tonal",
-    "high_level",
+    "high_level", "stem_loudness", "stem_rhythm", "stem_harmony", "aesthetics",
 )  # fmt: skip
 
 
@@ -210,9 +219,13 @@ def collection_statistics(tracks: Collection) -> Rows:
 
 def _numbers(rows: pl.DataFrame, keys: list[str]) -> dict[str, Values]:
     """The numeric columns by name, one value for each of `keys`, NaN where there is none."""
+    import polars as pl
+
     found: dict[str, Values] = {}
     aligned = pl.DataFrame({"item": keys}).join(rows, on="item", how="left", maintain_order="left")
     for name, kind in rows.schema.items():
+        if name in NO_QUANTITIES:
+            continue
         if kind.is_numeric():
             found[name] = aligned[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().copy()
         elif isinstance(kind, pl.List) and kind.inner.is_numeric():

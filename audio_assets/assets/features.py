@@ -15,12 +15,11 @@ import numpy as np
 
 from audio_assets.assets.catalog import TRACK
 from audio_assets.audio.signal import Signal
-from audio_assets.engine import BOOLEAN, FLOAT, INTEGER, TEXT, Column, Table, item_asset
+from audio_assets.backends.beats import BeatTracker
+from audio_assets.engine import BOOLEAN, FLOAT, INTEGER, TEXT, Column, Role, Table, item_asset
 from audio_assets.features import shared
 from audio_assets.features.bands import measure_bands
-from audio_assets.features.beats import track_beats
 from audio_assets.features.chords import recognise_chords
-from audio_assets.features.downbeats import find_bars
 from audio_assets.features.high_level import atonality, danceability
 from audio_assets.features.levels import dynamic_complexity, measure_levels, measure_stereo
 from audio_assets.features.loudness import measure_loudness
@@ -42,6 +41,14 @@ from audio_assets.features.tonal import (
 Row = dict[str, Any]
 
 GROUP = "features"
+
+BEAT_TRACKERS = Role(
+    "beats",
+    {
+        "embedded": "audio_assets.backends.beats.embedded:EssentiaBeats",
+        "published": "audio_assets.backends.beats.published:BeatThisBeats",
+    },
+)
 
 LOUDNESS = Table(
     "loudness",
@@ -66,10 +73,9 @@ BEATS = Table(
     doc="Beats in order of time; no rows where there is no beat.",
     columns=[
         Column("time_s", FLOAT, unit="s", low=0, nullable=False, doc="Time of the beat"),
-        Column(
-            "beat_in_bar", INTEGER, low=1, high=4, doc="1 for the downbeat; NULL where the bar is unclear"
-        ),
+        Column("beat_in_bar", INTEGER, low=1, doc="1 for the downbeat; NULL where the bar is unclear"),
         Column("is_downbeat", BOOLEAN, doc="First beat of a bar; NULL where the bar is unclear"),
+        Column("tracker", TEXT, nullable=False, doc="What found the beats: essentia or beat_this"),
     ],
 )
 
@@ -80,7 +86,7 @@ TEMPO = Table(
     columns=[
         Column("bpm", FLOAT, unit="bpm", low=40, high=300, doc="60 over the mean inter-beat interval"),
         Column("bpm_essentia", FLOAT, unit="bpm", low=0, high=300, doc="RhythmExtractor2013's own figure"),
-        Column("bpm_beat_this", FLOAT, unit="bpm", low=0, high=300, doc="The same from beat_this's beats"),
+        Column("bpm_beat_this", FLOAT, unit="bpm", low=0, high=300, doc="As bpm, of beat_this; else NULL"),
         Column("bpm_is_defined", BOOLEAN, nullable=False, doc="Enough beats, regular enough for a tempo"),
         Column("beat_count", INTEGER, low=0, nullable=False, doc="Number of beats"),
         Column("beat_regularity_s", FLOAT, unit="s", low=0, doc="Standard deviation of inter-beat intervals"),
@@ -186,8 +192,8 @@ CHORDS = Table(
     columns=[
         Column("start_s", FLOAT, unit="s", low=0, nullable=False, doc="Start"),
         Column("end_s", FLOAT, unit="s", low=0, nullable=False, doc="End, the start of the next"),
-        Column("chord", TEXT, nullable=False, doc="C:maj, A:min, ..; N for none"),
-        Column("strength", FLOAT, low=0, high=1, doc="Cosine similarity to the triad; NULL for N"),
+        Column("chord", TEXT, nullable=False, doc="C:maj, A:min, B:dim, ..; N for none"),
+        Column("strength", FLOAT, low=0, high=1, doc="Cosine similarity to the chord; NULL for N"),
     ],
 )
 
@@ -213,27 +219,29 @@ def loudness(track: Signal) -> Row:
     }
 
 
-@item_asset(table=BEATS, group=GROUP, code_version="1")
-def beats(track: Signal) -> list[Row]:
-    accents = track.once(shared.accents)
-    times_s = track_beats(track.once(shared.pulse).ticks_s, accents)
-    magnitudes = track.once(shared.constant_q_magnitudes)
-    bars = find_bars(times_s, accents, magnitudes, track.duration_s)
-    rows = []
-    for beat, time_s in enumerate(times_s.tolist()):
-        position = bars.position(beat) if bars else None
-        is_downbeat = position == 1 if position else None
-        rows.append({"time_s": time_s, "beat_in_bar": position, "is_downbeat": is_downbeat})
-    return rows
+@item_asset(table=BEATS, group=GROUP, code_version="2", roles=(BEAT_TRACKERS,))
+def beats(track: Signal, *, beats: BeatTracker) -> list[Row]:
+    found = beats.beats(track)
+    return [
+        {
+            "time_s": time_s,
+            "beat_in_bar": position,
+            "is_downbeat": position == 1 if position else None,
+            "tracker": beats.name,
+        }
+        for time_s, position in zip(found.times_s.tolist(), found.positions, strict=True)
+    ]
 
 
-@item_asset(table=TEMPO, group=GROUP, code_version="1")
+@item_asset(table=TEMPO, group=GROUP, code_version="2")
 def tempo(track: Signal, beats: list[Row]) -> Row:
     pulse = track.once(shared.pulse)
+    measured = measure_tempo(_column(beats, "time_s"))
+    is_beat_this = any(beat["tracker"] == "beat_this" for beat in beats)
     return {
-        **asdict(measure_tempo(_column(beats, "time_s"))),
+        **asdict(measured),
         "bpm_essentia": pulse.bpm,
-        "bpm_beat_this": None,
+        "bpm_beat_this": measured.bpm if is_beat_this else None,
         "tempo_confidence": measure_agreement(pulse, track.once(shared.accents)),
     }
 
@@ -287,10 +295,11 @@ def tonal(track: Signal) -> Row:
     }
 
 
-@item_asset(table=CHORDS, group=GROUP, code_version="1")
+@item_asset(table=CHORDS, group=GROUP, code_version="2")
 def chords(track: Signal, beats: list[Row]) -> list[Row]:
     magnitudes = track.once(shared.constant_q_magnitudes)
-    recognised = recognise_chords(magnitudes, _column(beats, "time_s"), track.duration_s)
+    downbeats_s = _column([beat for beat in beats if beat["is_downbeat"]], "time_s")
+    recognised = recognise_chords(magnitudes, _column(beats, "time_s"), track.duration_s, downbeats_s)
     return [asdict(chord) for chord in recognised]
 
 

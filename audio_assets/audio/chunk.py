@@ -77,12 +77,13 @@ def cross_fade(chunks: Iterable[Samples], overlap: int) -> Iterator[Samples]:
     """The seamless sum of `split`'s chunks, in consecutive parts `[..., m]`.
 
     Neighbours are faded linearly over their overlap. The gains of a fade add up to one, as they
-    must for chunks of one signal. Lazy: two chunks at a time are held.
+    must for chunks of one signal. The last chunk may be shorter than the others, but is longer than
+    `overlap`. Lazy: two chunks at a time are held.
     """
     fade = ((np.arange(overlap) + 0.5) / max(1, overlap)).astype(np.float32)
     tail: Samples | None = None
     for chunk in chunks:
-        end = chunk.shape[-1] - overlap
+        end = max(chunk.shape[-1] - overlap, 0 if tail is None else overlap)
         if tail is None:
             yield chunk[..., :end]
         else:

@@ -1,4 +1,4 @@
-"""Samples as files: FLAC in memory for object storage, WAV on disk for other programs.
+"""Samples as files: FLAC in memory or block by block for object storage, WAV on disk for other programs.
 
 Input is float32 `[channels, n]` or `[n]`, full scale at ±1.0. Integers are `round(x · 2^(bits-1))`,
 the inverse of `audio_assets.audio.decode`, so what was decoded from as many bits comes back bit for
@@ -11,7 +11,8 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 
 import numpy as np
 import soundfile
@@ -37,6 +38,56 @@ def encode_flac(samples: Samples, sample_rate: int, bit_depth: Literal[16, 24] =
     buffer = io.BytesIO()
     _write(buffer, _quantised(frames, bit_depth), sample_rate, "FLAC", f"PCM_{bit_depth}")
     return buffer.getvalue()
+
+
+class FlacWriter:
+    """A FLAC file that is written block by block, the same as `encode_flac` makes of the whole.
+
+        with FlacWriter(path, 44_100, channels=2) as file:
+            for block in blocks:
+                file.write(block)
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        sample_rate: int,
+        channels: int,
+        bit_depth: Literal[16, 24] = 24,
+    ) -> None:
+        self._bits = bit_depth
+        try:
+            self._file = soundfile.SoundFile(
+                Path(path), "w", sample_rate, channels, f"PCM_{bit_depth}", format="FLAC"
+            )
+        except soundfile.LibsndfileError as error:
+            raise OSError(f"{path}: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def write(self, samples: Samples) -> None:
+        """Append float32 `[channels, m]`.
+
+        Raises:
+            ValueError: another number of channels, or samples that are NaN or infinite.
+            OSError: the disk is full.
+        """
+        try:
+            self._file.write(_quantised(_frames(samples), self._bits))
+        except soundfile.LibsndfileError as error:
+            raise OSError(f"{self._file.name}: {error}") from error
 
 
 def write_wav(

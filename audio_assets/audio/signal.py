@@ -113,6 +113,22 @@ class Signal:
             native = stream.format.sample_rate
             yield from _blocks(stream.chunks(), native, block_s, rate, mono)
 
+    def stereo_blocks(self, block_s: float, rate: int | None = None) -> Iterator[Samples]:
+        """`[2, m]` as `stereo` has them, in blocks as `blocks` has them.
+
+        Raises:
+            ValueError: a layout that BS.775 has no gains for.
+        """
+        if self._decoded is not None:
+            form = self._decoded.format
+            mixed = (to_stereo(chunk, form.layout) for chunk in (self.samples,))
+            yield from _blocks(mixed, form.sample_rate, block_s, rate, mono=False)
+            return
+        with AudioStream(self._path) as stream:
+            form = stream.format
+            mixed = (to_stereo(chunk, form.layout) for chunk in stream.chunks())
+            yield from _blocks(mixed, form.sample_rate, block_s, rate, mono=False)
+
     def _read(self) -> Decoded:
         if self._decoded is None:
             self._decoded = decode(self._path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 import urllib.error
 import urllib.request
@@ -20,6 +21,7 @@ from typing import Any
 from audio_assets.settings import get_settings
 
 TIMEOUT_S = 30.0
+END_BYTES = 1 << 16
 
 
 class MissingWeightsError(RuntimeError):
@@ -81,6 +83,25 @@ class Weights:
         folders = (Path(self.repo), get_settings().weights / self.repo)
         return next((folder for folder in folders if folder.is_dir()), None)
 
+    @property
+    def identity(self) -> str:
+        """What rows and fingerprints name the weights by.
+
+        The commit, where one is pinned; else that of the Hugging Face cache, or a digest of the folder that
+        is installed; the name of the revision where neither is there.
+        """
+        if self.revision is not None and re.fullmatch(r"[0-9a-f]{40}", self.revision):
+            return self.revision
+        folder = self.installed()
+        if folder is not None:
+            return folder_digest(folder)
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        cached = (
+            Path(HF_HUB_CACHE) / f"models--{self.repo.replace('/', '--')}" / "refs" / (self.revision or "")
+        )
+        return cached.read_text().strip() if cached.is_file() else str(self.revision)
+
     def _missing(self, reason: str) -> str:
         if self.revision is None:
             return (
@@ -92,6 +113,19 @@ class Weights:
             f"downloaded ({reason}). On a machine with network, `hf download {self.repo} --revision "
             f"{self.revision} --local-dir {self.repo}`; then copy it to {get_settings().weights / self.repo}"
         )
+
+
+def folder_digest(folder: Path) -> str:
+    """A digest of the files in a folder: names, lengths, and the first and last 64 KiB of each."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder)} {size}\n".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(END_BYTES))
+            file.seek(max(0, size - END_BYTES))
+            digest.update(file.read(END_BYTES))
+    return f"folder-{digest.hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -119,7 +153,7 @@ class WeightsFile:
             found = hashlib.sha256(path.read_bytes()).hexdigest()
             if found != self.sha256:
                 raise MissingWeightsError(
-                    f"{path}: found SHA-256 {found}, wanted {self.sha256}. Remove the file, and get {self.url}"
+                    f"{path}: found SHA-256 {found}, wanted {self.sha256}. Remove it, and get {self.url}"
                 )
         return path
 
@@ -133,7 +167,7 @@ class WeightsFile:
             ):
                 while block := response.read(1 << 20):
                     file.write(block)
-            os.replace(part, path)
+            Path(part).replace(path)
         except (OSError, urllib.error.URLError) as error:
             raise MissingWeightsError(
                 f"{self.url}: found no installed file, nor could it be downloaded ({error}). On a machine "

@@ -38,13 +38,18 @@ METRICS = ("tempo_1", "tempo_2", "beat_f", "downbeat_f", "key", "chords")
 
 def score_tracks(connection: duckdb.DuckDBPyConnection, truth: Truth, corpus: Path) -> list[TrackScores]:
     """Scores of all tracks of the corpus that are in the catalog."""
+    items = items_of(connection, corpus)
+    return [_score(connection, track, items[track.path]) for track in truth.tracks if track.path in items]
+
+
+def items_of(connection: duckdb.DuckDBPyConnection, corpus: Path) -> dict[str, str]:
+    """The items of the catalog by their path in the corpus."""
     prefix = corpus.absolute().as_uri() + "/"
-    items = {
+    return {
         unquote(uri.removeprefix(prefix)): item
         for uri, item in connection.execute("SELECT uri, item FROM locations").fetchall()
         if uri.startswith(prefix)
     }
-    return [_score(connection, track, items[track.path]) for track in truth.tracks if track.path in items]
 
 
 def mean_scores(scores: Sequence[TrackScores]) -> dict[str, float | None]:

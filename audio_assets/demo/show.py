@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from audio_assets.annotations.podcastfillers import read_podcastfillers
-from audio_assets.definitions import build_platform
 from audio_assets.demo.compare import METRICS, TrackScores, mean_scores, score_tracks
 from audio_assets.demo.corpus import make_corpus
+from audio_assets.demo.stem_scores import score_drums, score_separation
 from audio_assets.instance import open_instance
 from audio_assets.launch import bad_items, launch, select_assets
+from audio_assets.platform import build_platform
 from audio_assets.register import import_events, register
 from audio_assets.settings import get_settings
 from audio_assets.watch import bar, run_progress
@@ -56,13 +58,17 @@ def show(size: Literal["tiny", "demo"], out: Console, err: Console) -> int:
         err.print(error, markup=False)
     with platform.lake.get_connection() as connection:
         scores = score_tracks(connection, corpus.truth(), folder)
+        improvements = score_separation(connection, platform.objects, corpus.truth(), folder)
+        drums = score_drums(connection, corpus.truth(), folder)
         laughter = connection.execute(LAUGHTER).fetchall()
     out.print(score_table(scores))
+    out.print(stem_table(improvements, drums))
     if laughter:
         out.print(laughter_table(laughter))
     out.print(
         f"Done in {time.monotonic() - started:.0f} s. Look around:\n"
         "  make ui                     the Dagster UI with these assets, on 127.0.0.1:3000\n"
+        "  audio-assets report         pages to hear and see what was measured: report/index.html\n"
         '  audio-assets sql "SELECT title, bpm, key, scale, lufs FROM track_features LIMIT 10"\n'
         "  audio-assets status         what is there, and how it stands",
         soft_wrap=True,
@@ -72,13 +78,17 @@ def show(size: Literal["tiny", "demo"], out: Console, err: Console) -> int:
 
 LAUGHTER = """
 SELECT label_kind, metric, value, low, high, base_rate, episodes
-FROM (FROM laughter_evaluation UNION ALL FROM laughter_forecaster_evaluation) AS e
-JOIN checkpoints AS c USING (checkpoint)
-WHERE split = 'test' AND metric IN ('auprc', 'f1', 'event_f1')
-QUALIFY c.created_at = max(c.created_at) OVER (PARTITION BY c.asset)
+FROM laughter_evaluation
+WHERE split = 'test'
+  AND metric IN (
+      'auprc', 'f1', 'event_f1', 'warning_median_lead_s', 'warning_false_alarms_per_hour',
+      'mae_s', 'baseline_mae_s')
 ORDER BY label_kind, metric
 """
-LABEL_KINDS = {"detection": "laughing now", "onset": "about to laugh", "shifted": "laughing soon"}
+LABEL_KINDS = {
+    "detection": "laughing now", "onset": "about to laugh", "shifted": "laughing soon",
+    "time": "time to the next laugh",
+}  # fmt: skip
 
 
 def laughter_table(rows: Sequence[tuple[Any, ...]]) -> Table:
@@ -90,7 +100,24 @@ def laughter_table(rows: Sequence[tuple[Any, ...]]) -> Table:
     for kind, metric, value, low, high, base_rate, episodes in rows:
         interval = "–" if low is None else f"{low:.2f} to {high:.2f}"
         shown = "–" if value is None else f"{value:.2f}"
-        table.add_row(LABEL_KINDS[kind], metric, shown, interval, f"{base_rate:.3f}", str(episodes))
+        chance = f"{base_rate:.3f}" if base_rate is not None and metric == "auprc" else "–"
+        table.add_row(LABEL_KINDS[kind], metric, shown, interval, chance, str(episodes))
+    return table
+
+
+def stem_table(improvements: Mapping[str, list[float]], drums: Mapping[str, list[float]]) -> Table:
+    """What separation and the drum transcriber reach, as means."""
+    table = Table(
+        "what", "mean", "tracks", box=None, title_justify="left",
+        title="Stems and drum hits against the truth (stems: one track of each subgenre)",
+    )  # fmt: skip
+    for stem, values in sorted(improvements.items()):
+        finite = [value for value in values if np.isfinite(value)]
+        table.add_row(
+            f"{stem}: SI-SDR improvement over the mix", f"{np.mean(finite):+.1f} dB", str(len(finite))
+        )
+    for drum_class, values in drums.items():
+        table.add_row(f"{drum_class} hits: onset F", f"{np.mean(values):.2f}", str(len(values)))
     return table
 
 

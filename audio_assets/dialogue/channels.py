@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 
 from audio_assets.audio.chunk import reblock
 from audio_assets.audio.signal import Signal
@@ -93,7 +93,7 @@ def channel_turns(
     What of one speaker the other's microphone picks up is left out: speech that is fainter by
     `APART_DB` than what the other channel has around that time.
     """
-    steady_db = maximum_filter1d(levels_db, STEADY_FRAMES, axis=1)
+    steady_db = scipy.ndimage.maximum_filter1d(levels_db, STEADY_FRAMES, axis=1)
     turns = []
     for channel, speaker in enumerate(CHANNELS):
         probabilities = voice_activity.probabilities(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audio_assets.engine.tables import INTEGER, TEXT, TIMESTAMP, Column
-from audio_assets.resources.lake import Lake
+from audio_assets.resources.lake import Lake, quoted
 from audio_assets.resources.objects import Objects
 
 CHECKPOINT_COLUMNS = (
@@ -67,8 +67,7 @@ def latest_checkpoint(lake: Lake, asset: str) -> Checkpoint | None:
     """The newest checkpoint of a training asset."""
     rows = lake.rows(
         "SELECT checkpoint, asset, folder, licences, metrics_json FROM checkpoints "
-        "WHERE asset = ? ORDER BY created_at DESC LIMIT 1",
-        [asset],
+        f"WHERE [asset] = {quoted([asset])} ORDER BY created_at DESC LIMIT 1",
     )
     if not rows:
         return None

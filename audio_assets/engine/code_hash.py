@@ -25,6 +25,9 @@ from typing import Any
 from audio_assets.engine.source import Import, definition, parse, source_path
 
 OWN_PACKAGES = ("audio_assets", "models")
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML"}
+"""Packages whose distribution has another name; to look through all that is installed takes long."""
+
 NOT_FOLLOWED = ("audio_assets.engine", "audio_assets.resources", "audio_assets.settings")
 
 
@@ -114,22 +117,23 @@ def _is_skipped(module: str) -> bool:
 
 def _is_library(root: str, own: set[str]) -> bool:
     """Whether a package is installed rather than part of the project that is being worked on."""
-    if root in own:
-        return False
-    path = None if root in sys.stdlib_module_names else source_path(root)
-    return path is None or any(folder in path.resolve().parents for folder in _site_folders())
+    return root not in own and _is_installed(root)
 
 
 @cache
-def _site_folders() -> tuple[Path, ...]:
+def _is_installed(root: str) -> bool:
+    if root in sys.stdlib_module_names:
+        return True
+    path = source_path(root)
     paths = sysconfig.get_paths()
-    return tuple(Path(paths[key]).resolve() for key in ("purelib", "platlib", "stdlib"))
+    folders = [Path(paths[key]).resolve() for key in ("purelib", "platlib", "stdlib")]
+    return path is None or any(folder in path.resolve().parents for folder in folders)
 
 
 @cache
 def _version(root: str) -> str:
     try:
-        return importlib.metadata.version(root)
+        return importlib.metadata.version(DISTRIBUTIONS.get(root, root))
     except importlib.metadata.PackageNotFoundError:
         names = _distributions().get(root, [])
         return importlib.metadata.version(names[0]) if names else "unknown"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from audio_assets.engine.blobs import store_blobs
 from audio_assets.engine.collection_asset import EVERY_ITEM, Collection, CollectionAsset
 from audio_assets.engine.compute import DETAIL_CHARACTERS, REASON_CHARACTERS
 from audio_assets.engine.ledger import (
@@ -26,7 +27,7 @@ from audio_assets.engine.outcomes import ItemResult, NotApplicable, Outcome
 from audio_assets.engine.plan import RunOptions, State, good_fingerprints, is_computed, state_of
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.progress import observer
-from audio_assets.engine.tables import Blob, Item, Row
+from audio_assets.engine.tables import Item, Row
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,11 @@ def run_collection(
         )
         returned = asset.fn(collection, **parameters)
         for table in asset.tables:
-            rows = table.check_rows(returned[table.name])
-            tables[table.name] = [_stored(platform, table.name, plan.fingerprint, row) for row in rows]
+            prefix = f"{table.name}/{plan.fingerprint}"
+            tables[table.name] = [
+                {"fingerprint": plan.fingerprint, **store_blobs(platform.objects, prefix, n, row)}
+                for n, row in enumerate(table.check_rows(returned[table.name]))
+            ]
     except NotApplicable as error:
         outcome, reason = Outcome.NOT_APPLICABLE, str(error)
         tables = {table.name: [] for table in asset.tables}
@@ -103,17 +107,6 @@ def run_collection(
     _write(platform, asset, plan, result, tables, run_id=run_id)
     observer().finished(result)
     return result
-
-
-def _stored(platform: Platform, table: str, fingerprint: str, row: Row) -> Row:
-    """The row, with its fingerprint and the keys of the blobs, which are stored now."""
-    found: Row = {"fingerprint": fingerprint, **row}
-    for name, value in row.items():
-        if isinstance(value, Blob):
-            digest = hashlib.blake2b(value.data, digest_size=8).hexdigest()
-            found[name] = f"{table}/{fingerprint}/{name}-{digest}.{value.extension}"
-            platform.objects.put(found[name], value.data)
-    return found
 
 
 def _write(

@@ -12,14 +12,15 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from audio_assets.engine.code_hash import CodeState, code_state
 from audio_assets.engine.item_asset import Recipe
 from audio_assets.engine.tables import Item, ItemKind, ResultTable
 from audio_assets.resources.lake import Lake
+
+if TYPE_CHECKING:
+    import polars as pl
 
 EVERY_ITEM = "*"
 """Stands in the ledger in the place of an item."""
@@ -49,7 +50,7 @@ class Collection:
             rows = connection.execute(f'SELECT * FROM "{table}" AT (VERSION => {self.snapshot})').pl()
         if "item" not in rows.columns:
             return rows
-        return rows.filter(pl.col("item").is_in(list(self.items))).sort("item", maintain_order=True)
+        return rows.filter(rows["item"].is_in(list(self.items))).sort("item", maintain_order=True)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import importlib
 import sys
 import time
@@ -11,10 +10,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from audio_assets.engine.blobs import remove_files, store_blobs
 from audio_assets.engine.item_asset import MODEL, OBJECTS, RECORD, ItemAsset
 from audio_assets.engine.outcomes import ItemResult, NotApplicable, Outcome
 from audio_assets.engine.roles import Role
-from audio_assets.engine.tables import Blob, InvalidRow, Item, Row
+from audio_assets.engine.tables import InvalidRow, Item, Row
 from audio_assets.engine.tasks import ItemTask, Task, Upstream, WorkerSetup
 
 Send = Callable[[Any], None]
@@ -156,19 +156,11 @@ class Computer:
     def _stored(self, asset: ItemAsset, task: ItemTask, returned: Any) -> list[Row]:
         """The checked rows, with the keys under which their blobs are stored now."""
         prefix = f"{asset.name}/{task.item.key}/{task.fingerprints[asset.name]}"
-        return [
-            {
-                name: self._put(f"{prefix}-{name}-{index}", value) if isinstance(value, Blob) else value
-                for name, value in row.items()
-            }
-            for index, row in enumerate(asset.table.check_rows(returned))
-        ]
-
-    def _put(self, stem: str, blob: Blob) -> str:
-        """Store a blob; its key ends in its hash, since code that drifted may give other bytes."""
-        key = f"{stem}-{hashlib.blake2b(blob.data, digest_size=8).hexdigest()}.{blob.extension}"
-        self._setup.objects.put(key, blob.data)
-        return key
+        try:
+            rows = asset.table.check_rows(returned)
+            return [store_blobs(self._setup.objects, prefix, n, row) for n, row in enumerate(rows)]
+        finally:
+            remove_files(returned)
 
 
 def _size(returned: object) -> str:

@@ -77,7 +77,6 @@ def _figures(platform: Platform, table: ResultTable) -> dict[str, Any]:
         query = f'SELECT "{column.name}" FROM "{table.name}" WHERE "{column.name}" LIKE \'%.png\' LIMIT ?'
         for (key,) in platform.lake.rows(query, [FIGURES_SHOWN]):
             text = base64.b64encode(platform.objects.get(key)).decode()
-            name = key.rpartition("/")[2].partition("-")[0]
-            picture = f"![{name}](data:image/png;base64,{text})"
+            picture = f"![{table.name}](data:image/png;base64,{text})"
             found[f"figure {len(found) + 1}"] = dg.MetadataValue.md(picture)
     return found

@@ -15,12 +15,13 @@ from audio_assets.engine.collection_asset import CollectionAsset
 from audio_assets.engine.item_asset import ItemAsset, Recipe
 from audio_assets.engine.tables import ItemKind
 from audio_assets.engine.training_asset import TrainingAsset
+from audio_assets.errors import UserError
 from audio_assets.settings import Settings
 
 Found = TypeVar("Found", ItemAsset, CollectionAsset, TrainingAsset)
 
 
-class GraphError(ValueError):
+class GraphError(UserError, ValueError):
     """The item assets do not fit together; the message names them."""
 
 
@@ -148,18 +149,28 @@ class AssetGraph:
         except ValueError as error:
             raise GraphError(str(error)) from error
 
-    def code(self, settings: Settings) -> dict[str, CodeState]:
+    def code(self, settings: Settings) -> CodeStates:
         """The code behind each asset and all its upstream assets under `settings`."""
-        choices = self.choices(settings)
-        states: dict[str, CodeState] = {}
-        for asset in self.assets:
-            states[asset.name] = asset.code(choices).after(states[name] for name in asset.upstream)
-        return states
+        return CodeStates(self, self.choices(settings))
 
     def choices(self, settings: Settings) -> dict[str, str]:
         """The backend chosen for each role."""
         roles = {role.name for asset in self.assets for role in asset.roles}
         return {role: settings.backend_of(role) for role in roles}
+
+
+class CodeStates(dict[str, CodeState]):
+    """The code behind assets by name, read when first asked for: most runs ask for few assets."""
+
+    def __init__(self, graph: AssetGraph, choices: Mapping[str, str]) -> None:
+        super().__init__()
+        self._graph = graph
+        self._choices = choices
+
+    def __missing__(self, name: str) -> CodeState:
+        asset = self._graph.by_name[name]
+        self[name] = state = asset.code(self._choices).after(self[source] for source in asset.upstream)
+        return state
 
 
 def order_collections(

@@ -17,7 +17,7 @@ from audio_assets.engine.code_hash import CodeState
 from audio_assets.engine.item_asset import ItemAsset, Recipe
 from audio_assets.engine.outcomes import ItemResult, Outcome
 from audio_assets.engine.tables import FLOAT, INTEGER, TEXT, TIMESTAMP, Column, Item
-from audio_assets.resources.lake import Lake
+from audio_assets.resources.lake import Lake, quoted
 
 LEDGER = "ledger"
 DEATHS_TO_QUARANTINE = 3
@@ -76,14 +76,12 @@ def read_entries(
     query = (
         "SELECT asset, item, outcome, fingerprint, code_hash, deaths, reason FROM ledger "
         + (f"AT (VERSION => {snapshot}) " if snapshot is not None else "")
-        + "WHERE asset IN (SELECT unnest(?))"
+        + f"WHERE asset IN (SELECT unnest({quoted(names)}))"
     )
-    parameters: list[list[str]] = [names]
     if items is not None and len(items) <= FEW_ITEMS:
-        query += " AND item IN (SELECT unnest(?))"
-        parameters.append(list(items))
+        query += f" AND item IN (SELECT unnest({quoted(items)}))"
     outcomes = {outcome.value: outcome for outcome in Outcome}
-    for asset, item, outcome, *rest in lake.rows(query, parameters):
+    for asset, item, outcome, *rest in lake.rows(query):
         entries[asset][item] = Entry(outcomes[outcome], *rest)
     return entries
 

@@ -110,6 +110,11 @@ class Platform:
             existing = _existing_columns(connection)
             for name, columns in self._all_tables.items():
                 _create_or_alter(connection, name, columns, existing.get(name))
+            tables = connection.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'"
+            ).fetchall()
+            for name in {name for (name,) in tables} & {path.stem for path in self.views}:
+                connection.execute(f'DROP TABLE "{name}"')  # it has become a view
             for view in views:
                 connection.execute(view)
             connection.register("dictionary", arrow_table(DICTIONARY_COLUMNS, self._dictionary()))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -43,9 +44,13 @@ OBJECT = ColumnType("object", "VARCHAR")
 
 @dataclass(frozen=True)
 class Blob:
-    """A large value: an asset's function returns it in an object column, and the key is stored."""
+    """A large value: an asset's function returns it in an object column, and the key is stored.
 
-    data: bytes
+    `data` are its bytes, or a file that holds them where they are too many for memory. The engine moves
+    such a file to object storage: it is gone afterwards, stored or not.
+    """
+
+    data: bytes | Path
     extension: str
 
 

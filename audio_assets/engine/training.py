@@ -29,6 +29,7 @@ from audio_assets.engine.outcomes import Outcome
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.tables import Item
 from audio_assets.engine.training_asset import SPLITS, Trained, Training, TrainingAsset, TrainingError
+from audio_assets.resources.system_metrics import system_metrics
 from audio_assets.resources.tracking import Tracker, training_root
 
 
@@ -70,7 +71,8 @@ def run_training(
     profile = {"items": len(items), "snapshot": snapshot, "upstream": list(asset.upstream)}
     tracker.dataset(asset.item.plural, name, platform.settings.lake_catalog.partition(":")[0], profile)
     try:
-        trained = asset.fn(training, config)
+        with system_metrics(tracker):
+            trained = asset.fn(training, config)
         _check(asset, trained, items)
         checkpoint = _keep(platform, asset, config, training, trained, upstream=upstream, run_id=run_id)
     except BaseException:

@@ -17,7 +17,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from pydantic import BaseModel
 
 from audio_assets.engine.code_hash import CodeState, code_state
@@ -27,6 +26,7 @@ from audio_assets.resources.objects import Objects
 from audio_assets.resources.tracking import Tracker
 
 if TYPE_CHECKING:
+    import polars as pl
     from lightning.pytorch.loggers import Logger
 
 SPLITS = ("train", "validation", "test")

@@ -23,6 +23,7 @@ import psutil
 
 from audio_assets.engine.outcomes import ItemResult
 from audio_assets.engine.tasks import Limits, Task, WorkerSetup
+from audio_assets.errors import UserError
 
 POLL_S = 0.2
 START_LIMIT_S = 300.0
@@ -30,7 +31,7 @@ END_LIMIT_S = 5.0
 DETAIL_BYTES = 2000
 
 
-class WorkerError(RuntimeError):
+class WorkerError(UserError, RuntimeError):
     """Workers cannot be started at all; the message holds the reason they gave."""
 
 

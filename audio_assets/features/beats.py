@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from audio_assets.features.frames import FRAME_LENGTH, FRAME_RATE, MEL_RANGE_HZ, N_MELS
 from audio_assets.features.onsets import LATENCY_FRAMES, interpolated_peaks
+from audio_assets.features.pulse import FEWEST_TICKS
 from audio_assets.features.spectrogram import ANALYSIS_RATE, Float32, mel_filterbank
 
 Float64 = NDArray[np.float64]
@@ -38,8 +39,9 @@ EMPTY_SHARE = 0.1
 TATUM_BPM = 130.0
 """A fast pulse ..."""
 
-WEAK_SHARE = 0.7
-"""... with nothing between its beats, every second of them weaker than this, is a subdivision."""
+TATUM_SHARES = ((0.1, 0.7), (0.35, 0.4))
+"""... is a subdivision if no band has more than the first share of the beats' accent between them, and
+every second beat has less than the second share of the others' accent in the lower two bands."""
 
 TIGHTNESS = 100.0
 """Weight of the squared log deviation of an interval from the local period (Ellis's alpha)."""
@@ -64,7 +66,12 @@ def track_beats(ticks_s: Float64, accents: Float32) -> Float64:
     """
     if not len(ticks_s):
         return ticks_s
-    return align_beats(choose_level(ticks_s, accents), accents.mean(axis=1))
+    envelope = accents.mean(axis=1)
+    aligned_s = align_beats(ticks_s, envelope)
+    if len(aligned_s) < FEWEST_TICKS:
+        return aligned_s
+    beats_s = choose_level(aligned_s, accents)
+    return align_beats(beats_s, envelope) if len(beats_s) > len(aligned_s) else beats_s
 
 
 def band_accents(rises: Float32) -> Float32:
@@ -83,11 +90,11 @@ def band_accents(rises: Float32) -> Float32:
 def choose_level(beats_s: Float64, accents: Float32) -> Float64:
     """Double the beats where those between cannot be told from them; drop every second where empty.
 
-    Only clear cases are changed. A slow pulse is doubled when the points midway carry as much accent as
-    the beats in each band, bass drum to cymbals, and the points midway between all these do not: nothing
-    then marks the slower level. A pulse is halved when every second beat is all but silent, or when it
-    is fast, nothing sounds between its beats and every second beat is weaker in the lower two bands: it
-    is then a subdivision of the beat.
+    Only clear cases are changed. A slow pulse is doubled when its beats are alike, the points midway carry
+    as much accent as they in each band, bass drum to cymbals, and the points midway between all these do
+    not: nothing then marks the slower level. A pulse is halved when every second beat is all but silent,
+    or when it is fast, little sounds between its beats and every second beat is weaker in the lower two
+    bands: it is then a subdivision of the beat.
 
     Shape:
         - beats_s: ``[beats]``
@@ -99,13 +106,14 @@ def choose_level(beats_s: Float64, accents: Float32) -> Float64:
     mean = on.mean(axis=0)
     between = accents_at(_midpoints(beats_s), accents).mean(axis=0)
     between_doubled = accents_at(_midpoints(doubled_s), accents).mean(axis=0)
+    even, odd = on[::2].mean(axis=0), on[1::2].mean(axis=0)
     bpm = 60 / np.median(np.diff(beats_s))
-    is_even = (between >= EVEN_SHARE * mean).all()
+    is_even = (between >= EVEN_SHARE * mean).all() and _share(even, odd) >= EVEN_SHARE
     if bpm <= FASTEST_DOUBLED_BPM and is_even and _share(between_doubled, mean) < EVEN_SHARE:
         return doubled_s
-    even, odd = on[::2].mean(axis=0), on[1::2].mean(axis=0)
-    is_tatum = bpm >= TATUM_BPM and between.sum() < EMPTY_SHARE * mean.sum()
-    if _share(even, odd) < EMPTY_SHARE or (is_tatum and _share(even[:2], odd[:2]) < WEAK_SHARE):
+    weak = _share(even[:2], odd[:2])
+    is_tatum = any((between <= quiet * mean).all() and weak < share for quiet, share in TATUM_SHARES)
+    if _share(even, odd) < EMPTY_SHARE or (bpm >= TATUM_BPM and is_tatum):
         return beats_s[::2] if even.sum() >= odd.sum() else beats_s[1::2]
     return beats_s
 

@@ -1,9 +1,14 @@
-"""Chords by beat: major and minor triads, or none, by template matching and Viterbi smoothing.
+"""Chords by beat: triads, or none, by templates over treble and bass and a hidden Markov model.
 
-Chord labels are those of Harte et al. (2005) that mir_eval reads: ``C:maj``, ``A:min``, ``N``. The
-chroma of a span between beats is that of C3 to B6, above bass drum and bass line: the median of its
-constant-Q frames, so that a drum hit in it does not count, less the median of the twelve values, so
-that broadband sound is no chord.
+Labels are those of Harte et al. (2005) that mir_eval reads: ``C:maj``, ``A:min``, ``B:dim``, ``N``.
+Chords with a seventh are recognised as such, so that Cmaj7 is not heard as E minor, and named by their
+triad: on which of the sevenths it is, the method is right half of the time only.
+
+A span between beats (`notes`) is compared with each chord by the cosine of its chroma, with a bonus for
+the chord's root in the bass and a malus for triads out of the signal's diatonic scale; without tones it
+holds no chord. The sequence of chords is that of highest total score, less a penalty for each change,
+which is smaller at a downbeat (Papadopoulos & Peeters, "Joint estimation of chords and downbeats from an
+audio signal", 2011).
 """
 
 from __future__ import annotations
@@ -14,29 +19,62 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_assets.features.constant_q import FRAME_RATE
+from audio_assets.features.notes import sounding_notes, unit_rows
 from audio_assets.features.spectrogram import Float32
-from audio_assets.features.tonal import PITCH_CLASSES, SILENCE
+from audio_assets.features.tonal import PITCH_CLASSES
 
 Float64 = NDArray[np.float64]
-
-CHORD_BINS = slice(24, 72)
-"""The bins of `constant_q` that are read: C3 (131 Hz) to B6 (1976 Hz)."""
 
 GRID_S = 0.5
 """Span for a signal without beats."""
 
-LABELS = (
-    *(f"{name}:maj" for name in PITCH_CLASSES),
-    *(f"{name}:min" for name in PITCH_CLASSES),
-    "N",
-)
-NO_CHORD_SIMILARITY = 0.65
-"""A span whose best triad is less similar than this (cosine) holds no chord."""
+QUALITIES = {
+    "maj": (0, 4, 7),
+    "min": (0, 3, 7),
+    "dim": (0, 3, 6),
+    "7": (0, 4, 7, 10),
+    "maj7": (0, 4, 7, 11),
+    "min7": (0, 3, 7, 10),
+    "hdim7": (0, 3, 6, 10),
+}
+TRIADS = {"7": "maj", "maj7": "maj", "min7": "min", "hdim7": "dim"}
+"""The triad by which a chord with a seventh is named."""
 
-SIMILARITY_WEIGHT = 10.0
-CHANGE_PENALTY = 1.5
-"""Cost of a change of chord, in units of ``SIMILARITY_WEIGHT`` times cosine similarity."""
+NO_CHORD = "N"
+CHORDS = [(root, quality) for quality in QUALITIES for root in range(12)]
+LABELS = (*(f"{PITCH_CLASSES[root]}:{TRIADS.get(q, q)}" for root, q in CHORDS), NO_CHORD)
+"""The label of each chord that is told apart; chords of one triad share theirs."""
+
+SEVENTH_WEIGHT = 0.7
+"""Weight of a seventh in its template; the triad's tones have 1."""
+
+BASS_IN_CHROMA = 0.3
+"""Weight of the bass chroma beside the treble's: a chord's root is often in the bass alone."""
+
+BASS_WEIGHTS = (1.0, 0.2, 0.4)
+"""How well root, third and fifth stand in the bass."""
+
+CHROMA_SCORE = 10.0
+BASS_SCORE = 2.0
+"""Score of a span that equals the chord, and of a bass that is its root."""
+
+NO_CHORD_SCORE = 7.0
+"""Score of no chord: most of what speech reaches for its best chord, less than most music does."""
+
+RARITY = {"dim": 0.3, "hdim7": 0.3, "7": 0.2, "maj7": 0.2, "min7": 0.2}
+"""Score that rarer qualities lack: they contain, or are contained in, commoner ones."""
+
+OUT_OF_SCALE = 0.3
+"""Score lost for each tone of the triad that is not in the signal's scale."""
+
+CHANGE_PENALTY = 2.0
+"""Score lost by a change of chord where bars are unknown ..."""
+
+CHANGE_PENALTY_AT_DOWNBEAT = 1.0
+CHANGE_PENALTY_IN_BAR = 2.5
+"""... and where they are known."""
+
+MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 
 
 @dataclass(frozen=True)
@@ -47,77 +85,85 @@ class Chord:
     end_s: float
     chord: str
     strength: float | None
-    """Mean cosine similarity of its beats to the triad, 0..1; None for ``N``."""
+    """Mean cosine similarity of its spans to the chord, 0..1; None for ``N``."""
 
 
-def recognise_chords(magnitudes: Float32, beats_s: Float64, duration_s: float) -> list[Chord]:
+def recognise_chords(
+    magnitudes: Float32, beats_s: Float64, duration_s: float, downbeats_s: Float64 | None = None
+) -> list[Chord]:
     """The chords of a signal from its constant-Q transform; they cover it from end to end.
 
     Args:
         magnitudes: ``[frames, N_BINS]`` of `constant_q.constant_q`
         beats_s: beat times; without any the signal is cut every `GRID_S`
         duration_s: length of the signal
+        downbeats_s: those of the beats that begin a bar; None or none if that is not known
     """
     if not len(magnitudes) or duration_s <= 0:
         return []
     inner = beats_s if len(beats_s) else np.arange(GRID_S, duration_s, GRID_S)
     edges_s = np.unique([0.0, *inner[(inner > 0) & (inner < duration_s)], duration_s])
-    similarity = _similarity(span_chroma(magnitudes, edges_s))
-    path = _viterbi(SIMILARITY_WEIGHT * similarity, CHANGE_PENALTY)
-    starts = np.flatnonzero(np.diff(path, prepend=-1))
+    similarity, score = _score(magnitudes, edges_s)
+    path = _viterbi(score, _change_penalties(edges_s[:-1], downbeats_s))
+    labels = np.array(LABELS)[path]
+    starts = np.flatnonzero(labels[1:] != labels[:-1]) + 1
     chords = []
-    for first, last in pairwise([*starts.tolist(), len(path)]):
-        label = LABELS[path[first]]
-        strength = float(similarity[first:last, path[first]].mean())
-        chords.append(
-            Chord(
-                float(edges_s[first]),
-                float(edges_s[last]),
-                label,
-                None if label == "N" else min(strength, 1.0),
-            )
-        )
+    for first, last in pairwise([0, *starts.tolist(), len(path)]):
+        label = str(labels[first])
+        strength = None
+        if label != NO_CHORD:
+            strength = min(float(similarity[np.arange(first, last), path[first:last]].mean()), 1.0)
+        chords.append(Chord(float(edges_s[first]), float(edges_s[last]), label, strength))
     return chords
 
 
-def span_chroma(magnitudes: Float32, edges_s: Float64) -> Float64:
-    """Chroma of each span between two edges, above its median pitch class and of unit length.
-
-    Shape:
-        - magnitudes: ``[frames, N_BINS]`` of `constant_q.constant_q`
-        - edges_s: ``[spans + 1]``
-        - Output: ``[spans, 12]``; zeros for a span without sound
-    """
-    pitch = magnitudes[:, CHORD_BINS].astype(np.float64)
-    frames = np.clip(np.rint(edges_s * FRAME_RATE).astype(int), 0, len(pitch) - 1)
-    spans = [np.median(pitch[a : max(b, a + 1)], axis=0) for a, b in pairwise(frames)]
-    chroma = np.array(spans).reshape(len(spans), -1, 12).sum(axis=1)
-    chroma[chroma.max(axis=1) < SILENCE] = 0
-    chroma = np.maximum(chroma - np.median(chroma, axis=1, keepdims=True), 0)
-    length = np.linalg.norm(chroma, axis=1, keepdims=True)
-    unit: Float64 = np.zeros_like(chroma)
-    np.divide(chroma, length, out=unit, where=length > 0)
-    return unit
+def _score(magnitudes: Float32, edges_s: Float64) -> tuple[Float64, Float64]:
+    """Cosine similarity of each span to each chord, and score with that of no chord as last column."""
+    notes = sounding_notes(magnitudes, edges_s)
+    chroma = unit_rows(notes.treble + BASS_IN_CHROMA * notes.bass)
+    templates, basses = _templates()
+    similarity = chroma @ templates.T
+    scale = _scale(chroma.mean(axis=0))
+    outside = [sum(not scale[(root + tone) % 12] for tone in QUALITIES[q][:3]) for root, q in CHORDS]
+    prior = OUT_OF_SCALE * np.array(outside) + [RARITY.get(quality, 0) for _, quality in CHORDS]
+    heard = CHROMA_SCORE * similarity + BASS_SCORE * notes.bass @ basses.T
+    score = notes.tonality[:, None] * heard - prior
+    return similarity, np.pad(score, ((0, 0), (0, 1)), constant_values=NO_CHORD_SCORE)
 
 
-def _similarity(chroma: Float64) -> Float64:
-    """Cosine similarity of each span to each label, ``[spans, len(LABELS)]``."""
-    triads = np.zeros((len(LABELS) - 1, 12))
-    for i, third in enumerate((4, 3)):
-        for root in range(12):
-            triads[12 * i + root, [root, (root + third) % 12, (root + 7) % 12]] = 1 / np.sqrt(3)
-    none = np.full((len(chroma), 1), NO_CHORD_SIMILARITY)
-    return np.hstack([chroma @ triads.T, none])
+def _templates() -> tuple[Float64, Float64]:
+    """The chroma of each chord, of unit length, and its weights in the bass; both ``[chords, 12]``."""
+    chroma, bass = np.zeros((2, len(CHORDS), 12))
+    for i, (root, quality) in enumerate(CHORDS):
+        tones = (root + np.array(QUALITIES[quality])) % 12
+        chroma[i, tones] = (1, 1, 1, SEVENTH_WEIGHT)[: len(tones)]
+        bass[i, tones[:3]] = BASS_WEIGHTS
+    return unit_rows(chroma), bass
 
 
-def _viterbi(scores: Float64, change_penalty: float) -> NDArray[np.int64]:
-    """The sequence of labels of highest total score, less a penalty for each change."""
+def _scale(chroma: Float64) -> NDArray[np.bool_]:
+    """The diatonic scale that holds most of a chroma, as a mask of pitch classes."""
+    major = np.isin(np.arange(12), MAJOR_SCALE)
+    scales = np.array([np.roll(major, tonic) for tonic in range(12)])
+    best: NDArray[np.bool_] = scales[(scales @ chroma).argmax()]
+    return best
+
+
+def _change_penalties(starts_s: Float64, downbeats_s: Float64 | None) -> Float64:
+    """What a change of chord at the start of each span costs."""
+    if downbeats_s is None or not len(downbeats_s):
+        return np.full(len(starts_s), CHANGE_PENALTY)
+    return np.where(np.isin(starts_s, downbeats_s), CHANGE_PENALTY_AT_DOWNBEAT, CHANGE_PENALTY_IN_BAR)
+
+
+def _viterbi(scores: Float64, change_penalties: Float64) -> NDArray[np.int64]:
+    """The sequence of labels of highest total score, less the penalty for each change."""
     total = scores[0]
     stay = np.arange(scores.shape[1])
     previous = []
-    for score in scores[1:]:
+    for score, penalty in zip(scores[1:], change_penalties[1:], strict=True):
         best = int(total.argmax())
-        change = total[best] - change_penalty
+        change = total[best] - penalty
         previous.append(np.where(total >= change, stay, best))
         total = np.maximum(total, change) + score
     path = [int(total.argmax())]

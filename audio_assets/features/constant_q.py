@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from audio_assets.features.spectrogram import Float32, spectrum_blocks
 
@@ -52,7 +52,7 @@ def constant_q(samples: Float32, a4_hz: float = A4_HZ) -> Float32:
 
 
 @lru_cache(maxsize=21)
-def _kernel(tuning_5_cents: int) -> sparse.csr_array:
+def _kernel(tuning_5_cents: int) -> scipy.sparse.csr_array:
     """The conjugate spectra of the bins' windowed exponentials, ``[N_BINS, FRAME_LENGTH // 2 + 1]``."""
     semitones = np.arange(N_BINS) - SEMITONES_C1_TO_A4 + tuning_5_cents / 20
     time = np.arange(FRAME_LENGTH) - FRAME_LENGTH // 2
@@ -64,4 +64,4 @@ def _kernel(tuning_5_cents: int) -> sparse.csr_array:
         row = 2 / FRAME_LENGTH * np.fft.fft(atom)[: FRAME_LENGTH // 2 + 1].conj()
         row[np.abs(row) < KERNEL_FLOOR * np.abs(row).max()] = 0
         rows.append(row)
-    return sparse.csr_array(np.array(rows).astype(np.complex64))
+    return scipy.sparse.csr_array(np.array(rows).astype(np.complex64))

@@ -17,6 +17,15 @@ Values = NDArray[np.float64]
 OUTLIER_Z = 3.5
 """Robust z-score beyond which a value is an outlier (Iglewicz and Hoaglin, 1993)."""
 
+FEWEST = 8
+"""Among fewer values nothing is an outlier."""
+
+LEAST_SPREAD = 1e-6
+"""A median deviation that is a smaller share of the mean one says nothing of the spread."""
+
+NO_QUANTITIES = frozenset({"tonic"})
+"""Features that are names in numbers: pitch classes have no median."""
+
 _MIN_PAIRS = 5
 _MAX_PAIRS = 1000  # mutual information of more takes long and says little more
 
@@ -56,7 +65,7 @@ def describe(values: Values) -> Distribution:
     there = values[~np.isnan(values)]
     missing = 1 - len(there) / len(values) if len(values) else 0.0
     if not len(there):
-        return Distribution(0, missing, *[None] * 9, outliers=0)
+        return Distribution(0, missing, None, None, None, None, None, None, None, None, None, 0)
     p5, p25, median, p75, p95 = np.percentile(there, [5, 25, 50, 75, 95]).tolist()
     return Distribution(
         count=len(there),
@@ -75,18 +84,32 @@ def describe(values: Values) -> Distribution:
 
 
 def robust_z(values: Values) -> Values:
-    """Distance from the median in units of 1.4826 times the median absolute deviation; NaN stays NaN.
+    """How far each value is from the median, in robust standard deviations; NaN stays NaN.
 
-    All zero where half of the values are equal: then no scale can be told.
+    The deviation is 1.4826 times the median absolute one, or 1.2533 times the mean absolute one where the
+    median one is next to nothing, as when most values are equal. Quantities above 0 may be alike in ratios
+    rather than differences (flatness, frequencies), so of the scores of the values and of their logarithms
+    the nearer to 0 counts. All are 0 among fewer than `FEWEST` values, and among equal ones.
     """
-    if np.isnan(values).all():
-        return np.full(len(values), np.nan)
-    deviation = values - np.nanmedian(values)
-    scale = 1.4826 * np.nanmedian(np.abs(deviation))
-    if scale <= 1e-12 * np.nanmax(np.abs(values), initial=0.0):
-        return np.where(np.isnan(values), np.nan, 0.0)
-    z: Values = deviation / scale
-    return z
+    there = ~np.isnan(values)
+    found = np.where(there, 0.0, np.nan)
+    known = values[there]
+    if len(known) < FEWEST:
+        return found
+    z = _robust_z(known)
+    if known.min() > 0:
+        of_logarithms = _robust_z(np.log(known))
+        z = np.where(np.abs(of_logarithms) < np.abs(z), of_logarithms, z)
+    found[there] = z
+    return found
+
+
+def _robust_z(values: Values) -> Values:
+    deviations = values - np.median(values)
+    typical = 1.4826 * float(np.median(np.abs(deviations)))
+    mean = 1.2533 * float(np.abs(deviations).mean())
+    scale = typical if typical > LEAST_SPREAD * mean else mean
+    return deviations / scale if scale > 1e-12 * np.abs(values).max() else np.zeros(len(values))
 
 
 def dependences(features: Mapping[str, Values], seed: int = 0) -> list[Dependence]:

@@ -62,8 +62,52 @@ def measure_loudness(samples: Float32, sample_rate: int) -> Loudness:
         raise ValueError(
             f"samples have {len(samples)} channels; wanted 1 or 2: mix them down to stereo first"
         )
-    steps = _weighted_power(samples, sample_rate)
-    return Loudness(_integrated_lufs(steps), _range_lu(steps))
+    meter = LoudnessMeter(sample_rate)
+    meter.add(samples)
+    return meter.loudness()
+
+
+class LoudnessMeter:
+    """The same of a signal that comes in blocks, in memory of 80 bytes for each of its seconds.
+
+    Args:
+        sample_rate: of all blocks, Hz.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self._step = STEP_S * sample_rate
+        self._state: Float64 | None = None
+        self._rest: Float32 | None = None
+        self._taken = 0
+        self._power: list[Float64] = []
+
+    def add(self, samples: Float32) -> None:
+        """Measure what follows.
+
+        Shape:
+            - samples: ``[channels, m]``, as many channels as before
+        """
+        joined = samples if self._rest is None else np.concatenate([self._rest, samples], axis=1)
+        if self._state is None:
+            self._state = np.zeros((2, len(samples), 2))
+        steps_before = sum(map(len, self._power))
+        n_steps = int((self._taken + joined.shape[1]) / self._step + 1e-9) - steps_before
+        edges = np.rint((steps_before + np.arange(n_steps + 1)) * self._step).astype(int) - self._taken
+        for first in range(0, n_steps, STEPS_PER_CHUNK):
+            chunk = edges[first : first + STEPS_PER_CHUNK + 1]
+            weighted, self._state = filter_sections(
+                k_weighting(self._sample_rate), joined[:, chunk[0] : chunk[-1]], self._state
+            )
+            energy = np.einsum("cn,cn->n", weighted, weighted)
+            self._power.append(np.add.reduceat(energy, chunk[:-1] - chunk[0]) / np.diff(chunk))
+        self._taken += int(edges[-1])
+        self._rest = joined[:, edges[-1] :].copy()
+
+    def loudness(self) -> Loudness:
+        """The loudness of what was added so far."""
+        steps = np.concatenate([np.zeros(0), *self._power])
+        return Loudness(_integrated_lufs(steps), _range_lu(steps))
 
 
 @lru_cache(maxsize=16)
@@ -91,22 +135,6 @@ def k_weighting(sample_rate: int) -> Float64:
     a0 = 1 + k / q + k * k
     high_pass = [1, -2, 1, 1, 2 * (k * k - 1) / a0, (1 - k / q + k * k) / a0]
     return np.array([shelf, high_pass])
-
-
-def _weighted_power(samples: Float32, sample_rate: int) -> Float64:
-    """K-weighted power of each whole step of 100 ms, summed over the channels, ``[steps]``."""
-    n_steps = int(samples.shape[1] / sample_rate / STEP_S + 1e-9)
-    edges = np.rint(np.arange(n_steps + 1) * STEP_S * sample_rate).astype(int)
-    sections = k_weighting(sample_rate)
-    state = np.zeros((2, len(samples), 2))
-    power = np.zeros(n_steps)
-    for first in range(0, n_steps, STEPS_PER_CHUNK):
-        chunk = edges[first : first + STEPS_PER_CHUNK + 1]
-        weighted, state = filter_sections(sections, samples[:, chunk[0] : chunk[-1]], state)
-        energy = np.einsum("cn,cn->n", weighted, weighted)
-        sums = np.add.reduceat(energy, chunk[:-1] - chunk[0])
-        power[first : first + len(sums)] = sums / np.diff(chunk)
-    return power
 
 
 def _window_powers(steps: Float64, length: int) -> Float64:

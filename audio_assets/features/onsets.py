@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from audio_assets.features.frames import FRAME_LENGTH, FRAME_RATE, HOP_LENGTH
 from audio_assets.features.spectrogram import Float32
@@ -82,7 +82,7 @@ def band_rises(mel_power: Float32) -> Float32:
         return np.zeros_like(mel_power)
     level = np.log10(np.maximum(mel_power / loudest, np.float32(10**-FLOOR_B)))
     level = np.pad(level, ((LAG_FRAMES, 0), (0, 0)), constant_values=-FLOOR_B)
-    before = maximum_filter1d(level[:-LAG_FRAMES], 3, axis=1)
+    before = scipy.ndimage.maximum_filter1d(level[:-LAG_FRAMES], 3, axis=1)
     rises: Float32 = np.maximum(level[LAG_FRAMES:] - before, 0)
     rises[-EDGE_FRAMES:] = 0
     return rises
@@ -94,8 +94,8 @@ def detect_onsets(envelope: Float32) -> Onsets:
     Shape:
         - envelope: ``[frames]`` at `FRAME_RATE`
     """
-    highest = maximum_filter1d(envelope, 2 * NEIGHBOUR_FRAMES + 1, mode="constant")
-    average = uniform_filter1d(envelope, AVERAGE_FRAMES, mode="constant")
+    highest = scipy.ndimage.maximum_filter1d(envelope, 2 * NEIGHBOUR_FRAMES + 1, mode="constant")
+    average = scipy.ndimage.uniform_filter1d(envelope, AVERAGE_FRAMES, mode="constant")
     peaks = np.flatnonzero((envelope == highest) & (envelope > average + THRESHOLD_B))
     if peaks.size:
         strong = np.percentile(envelope[peaks], 95)

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy import fft
 
 Float32 = NDArray[np.float32]
 Complex64 = NDArray[np.complex64]
@@ -53,7 +53,7 @@ def spectrum_blocks(
     frames = centred_frames(samples, frame_length, hop_length)
     for start in range(0, max(len(frames), 1), BLOCK_FRAMES):
         block = frames[start : start + BLOCK_FRAMES]
-        yield fft.rfft(block * hann(frame_length) if window else block, axis=1)
+        yield scipy.fft.rfft(block * hann(frame_length) if window else block, axis=1)
 
 
 def power_blocks(samples: Float32, frame_length: int, hop_length: int) -> Iterator[Float32]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audio_assets.audio.decode import readable
+from audio_assets.errors import UserError
 
 MAX_BYTES = 16 * 2**20
 """Far above any lyrics or transcript: what is larger is something else."""
@@ -17,7 +18,7 @@ _OFFSET = re.compile(r"\[offset:\s*([+-]?\d+)\s*\]", re.IGNORECASE)
 _HEADER = re.compile(r"\[[a-z#]+:.*\]", re.IGNORECASE)
 
 
-class SidecarError(Exception):
+class SidecarError(UserError):
     """A file beside audio that cannot be used; the message names it and says why."""
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
@@ -24,13 +24,14 @@ from dagster_duckdb import DuckDBResource
 from filelock import FileLock, Timeout
 from pydantic import PrivateAttr
 
+from audio_assets.errors import UserError
 from audio_assets.settings import Settings
 
 ADVISORY_LOCK = 0x617564696F  # "audio"
 LONGEST_PAUSE_S = 1.0
 
 
-class LakeError(RuntimeError):
+class LakeError(UserError, RuntimeError):
     """The lake cannot be opened, read or written; the message says what to do."""
 
 
@@ -312,3 +313,15 @@ def _first_line(error: BaseException) -> str:
 
 def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(values: Iterable[str]) -> str:
+    """`values` as a list of SQL literals.
+
+    For the few queries that every command makes: the first value that DuckDB's Python package is given as
+    a parameter makes it import pandas, which takes as long as all the rest.
+
+    >>> quoted(["tempo", "it's"])
+    "['tempo', 'it''s']"
+    """
+    return "[" + ", ".join("'" + value.replace("'", "''") + "'" for value in values) + "]"

@@ -14,13 +14,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audio_assets.errors import UserError
+
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
     from audio_assets.settings import Settings
 
 
-class ObjectError(RuntimeError):
+class ObjectError(UserError, RuntimeError):
     """An object cannot be written or read; the message names its key."""
 
 
@@ -62,8 +64,10 @@ class Objects:
         client = {"allow_http": self.s3_endpoint.startswith("http://")}
         return S3Store(bucket, prefix=prefix or None, client_options=client, **options)  # type: ignore[arg-type]
 
-    def put(self, key: str, data: bytes) -> None:
-        """Store `data`; an object that is already there is left as it is.
+    def put(self, key: str, data: bytes | Path) -> None:
+        """Store bytes, or those of a file, which are never all in memory.
+
+        An object that is already there is left as it is.
 
         Raises:
             ObjectError: it cannot be written, e.g. because the disk is full.
@@ -71,13 +75,27 @@ class Objects:
         import obstore
 
         try:
-            obstore.put(self.store, key, data, mode="create")
+            if isinstance(data, bytes):
+                obstore.put(self.store, key, data, mode="create")
+            elif not self._holds(key):
+                # In parts, which are joined at the end: there is an object only when all of it is there.
+                obstore.put(self.store, key, data, use_multipart=True)
         except obstore.exceptions.AlreadyExistsError:
             return
         except Exception as error:
+            size = len(data) if isinstance(data, bytes) else data.stat().st_size
             raise ObjectError(
-                f"Object {key} ({len(data)} bytes) could not be written to {self.root}: {_first_line(error)}"
+                f"Object {key} ({size} bytes) could not be written to {self.root}: {_first_line(error)}"
             ) from error
+
+    def _holds(self, key: str) -> bool:
+        import obstore
+
+        try:
+            obstore.head(self.store, key)
+        except FileNotFoundError:
+            return False
+        return True
 
     def get(self, key: str) -> bytes:
         """The bytes of an object.

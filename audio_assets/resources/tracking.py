@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from audio_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 JOURNAL = "tracking.jsonl"
 STATE = "tracking.json"
+LOCK = "tracking.lock"
 RETRY_AFTER_S = 30.0
 
 log = logging.getLogger(__name__)
@@ -49,10 +52,21 @@ class Tracker:
         self._uri = uri
         self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True)
-        state = folder / STATE
-        self._state = _State(**json.loads(state.read_text())) if state.exists() else _State()
+        self._state = self._stored_state()
         self._client: MlflowClient | None = None
         self._not_before = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a process of the same training: it makes a connection of its own."""
+        return {**vars(self), "_client": None}
+
+    def _alone(self) -> FileLock:
+        """Held while journal and state are changed: threads and processes of a training share them."""
+        return FileLock(self._folder / LOCK)
+
+    def _stored_state(self) -> _State:
+        state = self._folder / STATE
+        return _State(**json.loads(state.read_text())) if state.exists() else _State()
 
     @property
     def _database(self) -> Path | None:
@@ -74,6 +88,11 @@ class Tracker:
     def pending(self) -> int:
         """Number of events not yet sent."""
         return len(self._events()) - self._state.sent
+
+    def count(self, kind: str, prefix: str) -> int:
+        """Number of events of `kind` so far that have a value whose name begins with `prefix`."""
+        events = (event["values"] for event in self._events() if event["kind"] == kind)
+        return sum(any(name.startswith(prefix) for name in values) for values in events)
 
     def start(self, experiment: str, name: str, tags: Mapping[str, str]) -> None:
         """Begin the run; a journal that has begun already is continued."""
@@ -111,17 +130,18 @@ class Tracker:
         """Send what is pending; whether all is sent. Waits between tries unless `now`."""
         if not now and time.monotonic() < self._not_before:
             return False
-        events = self._events()
         try:
-            for event in events[self._state.sent :]:
-                self._send(event)
-                self._state.sent += 1
-                self._save()
+            with self._alone():
+                self._state = self._stored_state()
+                for event in self._events()[self._state.sent :]:
+                    self._send(event)
+                    self._state.sent += 1
+                    self._save()
         except Exception as error:  # whatever the server or the network does
             self._not_before = time.monotonic() + RETRY_AFTER_S
             log.warning(
                 "MLflow at %s cannot be reached (%s); %d events are kept in %s and sent later.",
-                self._uri, str(error).splitlines()[0], self.pending, self._folder / JOURNAL,
+                self._uri, repr(error).splitlines()[0], self.pending, self._folder / JOURNAL,
             )  # fmt: skip
             return False
         return True
@@ -136,12 +156,13 @@ class Tracker:
     def _add(self, kind: str, **values: object) -> None:
         event = {"kind": kind, "time_ms": int(time.time() * 1000), **values}
         journal = self._folder / JOURNAL
-        if journal.exists():
-            text = journal.read_bytes()
-            if text and not text.endswith(b"\n"):
-                journal.write_bytes(text[: text.rfind(b"\n") + 1])
-        with journal.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        with self._alone():
+            if journal.exists():
+                text = journal.read_bytes()
+                if text and not text.endswith(b"\n"):
+                    journal.write_bytes(text[: text.rfind(b"\n") + 1])
+            with journal.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(event) + "\n")
         self.flush()
 
     def _save(self) -> None:

@@ -10,14 +10,14 @@ SELECT
     -- loudness
     loudness.lufs,
     loudness.lra,
-    CAST(NULL AS DOUBLE) AS lufs_bass,
-    CAST(NULL AS DOUBLE) AS lra_bass,
-    CAST(NULL AS DOUBLE) AS lufs_drums,
-    CAST(NULL AS DOUBLE) AS lra_drums,
-    CAST(NULL AS DOUBLE) AS lufs_other,
-    CAST(NULL AS DOUBLE) AS lra_other,
-    CAST(NULL AS DOUBLE) AS lufs_vocals,
-    CAST(NULL AS DOUBLE) AS lra_vocals,
+    stem_loudness.lufs_bass,
+    stem_loudness.lra_bass,
+    stem_loudness.lufs_drums,
+    stem_loudness.lra_drums,
+    stem_loudness.lufs_other,
+    stem_loudness.lra_other,
+    stem_loudness.lufs_vocals,
+    stem_loudness.lra_vocals,
 
     -- tempo
     tempo.bpm,
@@ -84,39 +84,40 @@ SELECT
     tonal.tonic_strength,
 
     -- harmony of stems
-    CAST(NULL AS DOUBLE) AS harmonic_movement_bass,
-    CAST(NULL AS DOUBLE) AS harmonic_variance_bass,
-    CAST(NULL AS DOUBLE) AS harmonic_movement_other,
-    CAST(NULL AS DOUBLE) AS harmonic_variance_other,
+    stem_harmony.harmonic_movement_bass,
+    stem_harmony.harmonic_variance_bass,
+    stem_harmony.harmonic_movement_other,
+    stem_harmony.harmonic_variance_other,
 
     -- rhythm of stems
-    CAST(NULL AS DOUBLE) AS onset_density_average_bass,
-    CAST(NULL AS DOUBLE) AS onset_density_variance_bass,
-    CAST(NULL AS DOUBLE) AS syncopation_bass,
-    CAST(NULL AS DOUBLE) AS rhythmic_complexity_bass,
-    CAST(NULL AS DOUBLE) AS rhythmic_evenness_bass,
-    CAST(NULL AS DOUBLE) AS onset_density_average_drums,
-    CAST(NULL AS DOUBLE) AS onset_density_variance_drums,
-    CAST(NULL AS DOUBLE) AS syncopation_drums,
-    CAST(NULL AS DOUBLE) AS rhythmic_complexity_drums,
-    CAST(NULL AS DOUBLE) AS rhythmic_evenness_drums,
-    CAST(NULL AS DOUBLE) AS onset_density_average_other,
-    CAST(NULL AS DOUBLE) AS onset_density_variance_other,
-    CAST(NULL AS DOUBLE) AS syncopation_other,
-    CAST(NULL AS DOUBLE) AS rhythmic_complexity_other,
-    CAST(NULL AS DOUBLE) AS rhythmic_evenness_other,
+    stem_rhythm.onset_density_average_bass,
+    stem_rhythm.onset_density_variance_bass,
+    stem_rhythm.syncopation_bass,
+    stem_rhythm.rhythmic_complexity_bass,
+    stem_rhythm.rhythmic_evenness_bass,
+    stem_rhythm.onset_density_average_drums,
+    stem_rhythm.onset_density_variance_drums,
+    stem_rhythm.syncopation_drums,
+    stem_rhythm.rhythmic_complexity_drums,
+    stem_rhythm.rhythmic_evenness_drums,
+    stem_rhythm.onset_density_average_other,
+    stem_rhythm.onset_density_variance_other,
+    stem_rhythm.syncopation_other,
+    stem_rhythm.rhythmic_complexity_other,
+    stem_rhythm.rhythmic_evenness_other,
 
     -- high level
-    high_level.danceability,
-    high_level.atonality,
+    coalesce(binary_labels.danceable_probability, high_level.danceability) AS danceability,
+    coalesce(binary_labels.atonal_probability, high_level.atonality) AS atonality,
 
     -- aesthetics
-    CAST(NULL AS DOUBLE) AS content_enjoyment,
-    CAST(NULL AS DOUBLE) AS content_usefulness,
-    CAST(NULL AS DOUBLE) AS production_complexity,
-    CAST(NULL AS DOUBLE) AS production_quality,
+    aesthetics.content_enjoyment,
+    aesthetics.content_usefulness,
+    aesthetics.production_complexity,
+    aesthetics.production_quality,
 
-    -- beyond the 108
+    -- beyond the 108; danceability and atonality of different sources are not comparable
+    CASE WHEN binary_labels.item IS NULL THEN 'classical' ELSE 'essentia' END AS high_level_source,
     tempo.tempo_confidence,
     tonal.key,
     tonal.scale,
@@ -141,4 +142,9 @@ LEFT JOIN saturation USING (item)
 LEFT JOIN band_rms USING (item)
 LEFT JOIN tonal USING (item)
 LEFT JOIN timbre USING (item)
-LEFT JOIN high_level USING (item);
+LEFT JOIN high_level USING (item)
+LEFT JOIN binary_labels USING (item)
+LEFT JOIN aesthetics USING (item)
+LEFT JOIN stem_loudness USING (item)
+LEFT JOIN stem_rhythm USING (item)
+LEFT JOIN stem_harmony USING (item);

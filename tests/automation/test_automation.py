@@ -8,8 +8,9 @@ import dagster as dg
 import pytest
 
 from audio_assets.automation.maintenance import maintain
-from audio_assets.definitions import build_definitions, build_platform
+from audio_assets.definitions import build_definitions
 from audio_assets.engine.dagster_assets import ITEMS_TAG
+from audio_assets.platform import build_platform
 from audio_assets.register import register
 from audio_assets.settings import Settings
 from tests.conftest import write_tone

@@ -64,3 +64,16 @@ def test_a_repository_in_the_weights_folder_is_taken_before_any_cache(home):
     folder.mkdir(parents=True)
     assert Weights("org/model", "abc").folder() == folder
     assert Weights(str(folder)).folder() == folder
+
+
+def test_weights_are_named_by_commit_or_by_what_the_folder_holds(home):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    assert Weights("org/model", commit).identity == commit
+    assert Weights("org/model", "main").identity == "main"  # neither installed nor cached
+    folder = home / "weights" / "org" / "model"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(CONTENT * 10_000)
+    before = Weights("org/model", "main").identity
+    assert before.startswith("folder-") and before == Weights("org/model", "main").identity
+    (folder / "model.safetensors").write_bytes(CONTENT * 9_999 + CONTENT[::-1])
+    assert Weights("org/model", "main").identity != before

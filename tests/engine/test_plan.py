@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from audio_assets.engine import FLOAT, Column, Item, Outcome
+from audio_assets.engine.code_hash import CodeState
 from audio_assets.engine.graph import AssetGraph
 from audio_assets.engine.ledger import Entries, Entry
 from audio_assets.engine.plan import DEFAULT, AssetPlan, Plan, RunOptions, State, make_plan
@@ -35,9 +36,13 @@ class Book:
             self.items,
             entries=self.entries,
             recipes=graph.recipes(self.settings),
-            code={**graph.code(self.settings), **(code or {})},
+            code=self.code(graph) | (code or {}),
             options=options,
         )
+
+    def code(self, graph: AssetGraph) -> dict[str, CodeState]:
+        states = graph.code(self.settings)
+        return {asset.name: states[asset.name] for asset in graph.assets}
 
     def compute(self, names=NAMES, options=DEFAULT, outcomes=None, deaths=0) -> Plan:
         """Plan, and note every planned value with its outcome: ok, unless `outcomes` has another."""

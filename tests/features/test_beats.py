@@ -9,7 +9,7 @@ from audio_assets.features.frames import describe_frames
 from audio_assets.features.onsets import band_rises
 from audio_assets.features.pulse import extract_pulse, measure_agreement
 from audio_assets.features.tempo import measure_tempo
-from tests.features.music import RATE, click_track, drum_loop, noise
+from tests.features.music import RATE, chord, click_track, drum_loop, fading, noise, place, sine
 
 
 def accents_of(samples):
@@ -36,8 +36,7 @@ def test_tempos_between_the_tracker_s_bins_are_exact(bpm):
 
 
 @pytest.mark.parametrize("pattern", ["rock", "pushed", "house", "halftime", "disco", "waltz"])
-@pytest.mark.parametrize("bpm", [93, 111, 128])
-@pytest.mark.parametrize("chords", [False, True])
+@pytest.mark.parametrize(("bpm", "chords"), [(93, False), (111, True), (128, False), (128, True)])
 def test_drum_loops_are_tapped_on_the_beat(pattern, bpm, chords):
     loop = drum_loop(pattern, bpm, chords=chords)
     beats_s = beats_of(loop.samples)
@@ -71,6 +70,15 @@ def test_equal_clicks_midway_double_the_tempo_and_empty_beats_halve_it():
     np.testing.assert_array_equal(choose_level(with_empty, accents), times_s)
 
 
+def test_a_slow_pulse_of_strong_and_weak_beats_is_not_doubled():
+    _, times_s = click_track(180)
+    off_s = (times_s[:-1] + times_s[1:]) / 2  # as loud as the weaker half of the beats
+    quiet = place(np.concatenate([times_s[2::4], off_s]), 0.1 * fading(sine(1000, 0.2), 60), 20.0)
+    loud = place(times_s[::4], fading(sine(1000, 0.2), 60), 20.0)
+    beats_s = times_s[::2]
+    assert len(choose_level(beats_s, accents_of((quiet + loud).astype(np.float32)))) == len(beats_s)
+
+
 def test_noise_is_not_doubled():
     ticks_s = np.arange(0.5, 19, 0.65)
     assert len(choose_level(ticks_s, accents_of(noise(20)))) == len(ticks_s)
@@ -80,6 +88,23 @@ def test_noise_is_not_doubled():
 def test_signals_below_three_seconds_have_no_beats(seconds):
     assert extract_pulse(noise(seconds)).bpm is None
     assert len(beats_of(noise(seconds))) == 0
+
+
+def test_pads_that_swell_between_fast_weak_beats_do_not_double_a_slow_tempo():
+    bass_s, bell_s = np.arange(0.4, 39, 60 / 70), np.arange(0.4, 39, 30 / 70)
+    samples = 0.5 * place(bass_s, chord([36], 0.8), 40.0) + 0.1 * place(bell_s, chord([72, 79], 0.4), 40.0)
+    samples += 0.02 * place(np.arange(0.4, 38, 120 / 70), chord([60, 64, 67], 1.7, fade_hz=0), 40.0)
+    beats_s = beats_of((samples / np.abs(samples).max()).astype(np.float32))
+    assert measure_tempo(beats_s).bpm == pytest.approx(70, rel=0.01)
+
+
+@pytest.mark.parametrize(("before_bpm", "after_bpm"), [(100, 125), (140, 110)])
+def test_beats_follow_a_change_of_tempo(before_bpm, after_bpm):
+    before, after = (drum_loop("rock", bpm, seconds=20) for bpm in (before_bpm, after_bpm))
+    end_s = before.downbeats_s[-1]
+    samples = np.concatenate([before.samples[: round(end_s * RATE)], after.samples[round(0.2 * RATE) :]])
+    true_s = np.concatenate([before.beats_s[before.beats_s < end_s - 0.01], after.beats_s - 0.2 + end_s])
+    assert mir_eval.beat.f_measure(true_s, beats_of(samples)) >= 0.9
 
 
 def test_beats_begin_and_end_with_the_music():

@@ -36,9 +36,20 @@ def test_robust_z_is_the_z_score_of_a_normal_distribution_whatever_the_outliers(
     assert (np.abs(z) > 3.5).sum() == pytest.approx(100 + 19_900 * 2 * stats.norm.sf(3.5), abs=12)
 
 
-def test_equal_values_have_no_outliers():
+def test_equal_values_and_few_values_have_no_outliers():
     assert robust_z(np.array([1, 1, 1, 1, 9.0])).tolist() == [0] * 5
-    assert describe(np.zeros(5)).outliers == 0
+    assert describe(np.zeros(50)).outliers == 0
+
+
+def test_where_most_values_are_equal_the_other_is_the_outlier():
+    z = robust_z(np.array([0.0] * 49 + [5.0]))
+    assert z[-1] == pytest.approx(1 / (1.2533 / 50)) and not z[:-1].any()
+
+
+def test_quantities_that_are_alike_in_ratios_are_no_outliers():
+    octaves = 100.0 * 2.0 ** np.arange(-5, 6)
+    assert describe(octaves).outliers == 0
+    assert describe(np.append(octaves, -1e5)).outliers > 0  # below 0 there are no ratios
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.6, -0.9])

@@ -5,12 +5,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from audio_assets.assets import features, timbre
+from audio_assets.assets import aesthetics, features, stem_features, tags, timbre
 from audio_assets.assets.catalog import CATALOG_TABLES
 from audio_assets.engine import Table
 
 VIEW = Path(__file__).parents[2] / "sql" / "views" / "track_features.sql"
-MODULES = (features, timbre)
+MODULES = (features, timbre, stem_features, aesthetics, tags)
 TABLES = {
     table.name: table.all_columns
     for module in MODULES

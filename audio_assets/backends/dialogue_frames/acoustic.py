@@ -20,9 +20,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy import fft
 
 from audio_assets.audio.chunk import reblock
 from audio_assets.backends.dialogue_frames import FRAME_RATE_HZ
@@ -147,7 +147,7 @@ def _silent_frame() -> Float32:
 
 def _describe_sounding(frames: Float32) -> Float32:
     window, mel, cosine = _analysis()
-    spectra = fft.rfft(_sliding(frames, _WINDOW_LENGTH, _WINDOW_STEP) * window, axis=-1)
+    spectra = scipy.fft.rfft(_sliding(frames, _WINDOW_LENGTH, _WINDOW_STEP) * window, axis=-1)
     power = (spectra.real**2 + spectra.imag**2).mean(axis=1) + np.float32(_FLOOR_POWER)
     mfcc: Float32 = np.log(power @ mel) @ cosine
     flatness = np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1)
@@ -165,8 +165,8 @@ def _pitch(frames: Float32, level_db: Float32) -> Float32:
     """
     window, window_correlation, lags, cost = _pitch_analysis()
     centred = (frames - frames.mean(axis=1, keepdims=True)) * window
-    spectrum = fft.rfft(centred, _PITCH_FFT, axis=1)
-    correlation = fft.irfft(spectrum.real**2 + spectrum.imag**2, axis=1)
+    spectrum = scipy.fft.rfft(centred, _PITCH_FFT, axis=1)
+    correlation = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, axis=1)
     energy = np.maximum(correlation[:, :1], np.float32(1e-20))
     candidates = correlation[:, lags[0] - 1 : lags[-1] + 2] / energy / window_correlation
     inner = candidates[:, 1:-1]
@@ -187,7 +187,7 @@ def _analysis() -> tuple[Float32, Float32, Float32]:
     window = _hann(_WINDOW_LENGTH)
     # A white signal of power p has p in every bin and so in every mel band.
     window /= np.sqrt((window**2).sum())
-    cosine = fft.dct(np.eye(_N_MELS), axis=1, norm="ortho")[:, :N_MFCC]
+    cosine = scipy.fft.dct(np.eye(_N_MELS), axis=1, norm="ortho")[:, :N_MFCC]
     return window.astype(np.float32), _mel_filters(), cosine.astype(np.float32)
 
 
@@ -209,7 +209,7 @@ def _pitch_analysis() -> tuple[Float32, Float32, NDArray[np.int64], Float32]:
     low_hz, high_hz = _PITCH_RANGE_HZ
     lags = np.arange(round(SAMPLE_RATE / high_hz), round(SAMPLE_RATE / low_hz) + 1)
     window = _hann(FRAME_LENGTH)
-    correlation = fft.irfft(np.abs(fft.rfft(window, _PITCH_FFT)) ** 2)
+    correlation = scipy.fft.irfft(np.abs(scipy.fft.rfft(window, _PITCH_FFT)) ** 2)
     around = correlation[lags[0] - 1 : lags[-1] + 2] / correlation[0]
     cost = _OCTAVE_COST * np.log2(lags / lags[0])
     return window.astype(np.float32), around.astype(np.float32), lags, cost.astype(np.float32)

@@ -51,7 +51,7 @@ class MoshiDialogueFrames:
     """
 
     name = "moshi+mimi"
-    revision = f"{MOSHI.revision}+{MIMI.revision}"
+    revision = f"{MOSHI.identity}+{MIMI.identity}"
     licence = "CC-BY-4.0"
 
     sample_rate = SAMPLE_RATE

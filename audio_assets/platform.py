@@ -1,0 +1,33 @@
+"""The platform of this environment: the assets there are, and the storage they are kept in."""
+
+from __future__ import annotations
+
+from audio_assets.assets.catalog import CATALOG_TABLES
+from audio_assets.engine.collection_asset import CollectionAsset
+from audio_assets.engine.graph import AssetGraph, find_assets, order_collections
+from audio_assets.engine.item_asset import ItemAsset
+from audio_assets.engine.platform import Platform
+from audio_assets.engine.training_asset import TrainingAsset
+from audio_assets.instance import shipped
+from audio_assets.resources.lake import Lake
+from audio_assets.resources.objects import Objects
+from audio_assets.settings import Settings
+
+ASSET_PACKAGE = "audio_assets.assets"
+
+
+def build_platform(settings: Settings, *, read_only: bool = False) -> Platform:
+    """Settings, all item assets, lake and objects; nothing is opened yet."""
+    folder = shipped("sql")
+    modules = [ASSET_PACKAGE, *settings.modules]
+    graph = AssetGraph.of(find_assets(modules, ItemAsset))
+    return Platform(
+        settings=settings,
+        graph=graph,
+        collections=order_collections(find_assets(modules, CollectionAsset), graph),
+        trainings=tuple(find_assets(modules, TrainingAsset)),
+        lake=Lake.from_settings(settings, read_only=read_only),
+        objects=Objects.from_settings(settings),
+        tables=CATALOG_TABLES,
+        views=[*sorted(folder.glob("views/*.sql")), *sorted(folder.glob("macros/*.sql"))],
+    )
