@@ -208,7 +208,8 @@ def status(
         rows = [(name, *counts(states[name]).values()) for name in names if name in states]
         from audio_assets.engine.plan import State
 
-        _print_rows(("asset", *(state.value for state in State)), rows, form)
+        short = {State.NOT_APPLICABLE: "n/a", State.QUARANTINED: "quarant."} if form == "table" else {}
+        _print_rows(("asset", *(short.get(state, state.value) for state in State)), rows, form)
 
 
 @app.command()

@@ -88,7 +88,7 @@ DEPENDENCES = ResultTable(
         Column("count", INTEGER, low=0, doc="Tracks that have both"),
         Column("pearson", FLOAT, low=-1, high=1, doc="Linear correlation"),
         Column("spearman", FLOAT, low=-1, high=1, doc="Rank correlation"),
-        Column("mutual_information_nats", FLOAT, unit="nat", low=0, doc="Nearest-neighbour estimate"),
+        Column("mutual_information_nats", FLOAT, unit="nat", low=0, doc="From counts in bins"),
     ],
     "How pairs of numeric features depend on each other; NULL where one does not vary.",
 )

@@ -86,9 +86,17 @@ WHERE split = 'test'
 ORDER BY label_kind, metric
 """
 LABEL_KINDS = {
-    "detection": "laughing now", "onset": "about to laugh", "shifted": "laughing soon",
-    "time": "time to the next laugh",
+    "detection": "laughing now", "onset": "about to laugh", "shifted": "laughing soon", "time": "next laugh",
 }  # fmt: skip
+METRIC_NAMES = {
+    "auprc": "AUPRC",
+    "f1": "F1",
+    "event_f1": "event F1",
+    "warning_median_lead_s": "lead, median s",
+    "warning_false_alarms_per_hour": "false alarms/h",
+    "mae_s": "mean error, s",
+    "baseline_mae_s": "of the median, s",
+}
 
 
 def laughter_table(rows: Sequence[tuple[Any, ...]]) -> Table:
@@ -101,7 +109,7 @@ def laughter_table(rows: Sequence[tuple[Any, ...]]) -> Table:
         interval = "–" if low is None else f"{low:.2f} to {high:.2f}"
         shown = "–" if value is None else f"{value:.2f}"
         chance = f"{base_rate:.3f}" if base_rate is not None and metric == "auprc" else "–"
-        table.add_row(LABEL_KINDS[kind], metric, shown, interval, chance, str(episodes))
+        table.add_row(LABEL_KINDS[kind], METRIC_NAMES[metric], shown, interval, chance, str(episodes))
     return table
 
 

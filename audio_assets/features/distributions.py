@@ -6,7 +6,8 @@ where two features are compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,6 @@ NO_QUANTITIES = frozenset({"tonic"})
 """Features that are names in numbers: pitch classes have no median."""
 
 _MIN_PAIRS = 5
-_MAX_PAIRS = 1000  # mutual information of more takes long and says little more
 
 
 @dataclass(frozen=True)
@@ -112,62 +112,87 @@ def _robust_z(values: Values) -> Values:
     return deviations / scale if scale > 1e-12 * np.abs(values).max() else np.zeros(len(values))
 
 
-def dependences(features: Mapping[str, Values], seed: int = 0) -> list[Dependence]:
-    """Every pair of features with at least five items that have both.
-
-    Mutual information is the nearest-neighbour estimate (Kraskov, Stögbauer and Grassberger, 2004), of at
-    most 1000 items drawn by `seed`.
-    """
+def dependences(features: Mapping[str, Values]) -> list[Dependence]:
+    """Every pair of features with at least five items that have both."""
     names = list(features)
+    columns = [features[name] for name in names]
+    if not columns:
+        return []
+    there = np.stack([~np.isnan(values) for values in columns], axis=1).astype(float)
+    counts = (there.T @ there).astype(int)
+    pearson = _correlations(columns)
+    spearman = _correlations([_ranks(values) for values in columns])
+    information = mutual_information(columns)
     found = []
-    for column, second in enumerate(names):
-        there = ~np.isnan(features[second])
-        alike: dict[bytes, list[str]] = {}  # estimated together: they are measured on the same items
-        for first in names[:column]:
-            both = there & ~np.isnan(features[first])
-            if both.sum() >= _MIN_PAIRS:
-                alike.setdefault(both.tobytes(), []).append(first)
-        for mask, firsts in alike.items():
-            both = np.frombuffer(mask, bool)
-            found += _dependences(
-                {n: features[n][both] for n in firsts}, second, features[second][both], seed
-            )
+    for j, second in enumerate(names):
+        for i, first in enumerate(names[:j]):
+            if counts[i, j] >= _MIN_PAIRS:
+                varies = not np.isnan(pearson[i, j])
+                found.append(
+                    Dependence(
+                        first,
+                        second,
+                        int(counts[i, j]),
+                        pearson=float(pearson[i, j]) if varies else None,
+                        spearman=float(spearman[i, j]) if varies else None,
+                        mutual_information_nats=float(information[i, j]) if varies else None,
+                    )
+                )
     return found
 
 
-def _dependences(firsts: Mapping[str, Values], second: str, y: Values, seed: int) -> list[Dependence]:
-    varying = {name: x for name, x in firsts.items() if np.ptp(x) > 0 and np.ptp(y) > 0}
-    information = _mutual_information(varying, y, seed) if varying else {}
-    return [
-        Dependence(
-            name,
-            second,
-            len(y),
-            pearson=_correlation(x, y) if name in varying else None,
-            spearman=_correlation(_ranks(x), _ranks(y)) if name in varying else None,
-            mutual_information_nats=information.get(name),
-        )
-        for name, x in firsts.items()
-    ]
+def _correlations(columns: Sequence[Values]) -> Values:
+    """Correlation of every pair over the items that have both; NaN where one does not vary there."""
+    values = np.stack(columns, axis=1)
+    there = ~np.isnan(values)
+    count = np.maximum(there.sum(axis=0), 1)
+    known = np.where(there, values, 0.0)
+    centred = np.where(there, known - known.sum(axis=0) / count, 0.0)
+    scale = np.sqrt((centred**2).sum(axis=0) / count)
+    scaled = centred / np.where(scale > 1e-12 * np.abs(known).max(axis=0), scale, np.inf)
+    both = there.T.astype(float) @ there
+    sums = scaled.T @ there  # of the first feature, over the items that have both
+    covariance = scaled.T @ scaled - sums * sums.T / np.maximum(both, 1)
+    variance = (scaled**2).T @ there - sums**2 / np.maximum(both, 1)
+    product = np.sqrt(np.maximum(variance * variance.T, 0.0))
+    varies = product > 1e-9 * np.maximum(both, 1)
+    correlations = np.clip(covariance / np.where(varies, product, 1.0), -1, 1)
+    return np.asarray(np.where(varies, correlations, np.nan))
 
 
-def _correlation(x: Values, y: Values) -> float:
-    return float(np.clip(np.corrcoef(x, y)[0, 1], -1, 1))
+def mutual_information(columns: Sequence[Values]) -> Values:
+    """Mutual information of every pair of features, nats, of the items that have both.
+
+    From counts in bins that hold equally many values (at most 16, fewer for few items), with Miller and
+    Madow's correction of the bias of entropies.
+
+    Shape:
+        - columns: each ``[items]``
+        - result: ``[columns, columns]``
+    """
+    size = len(columns[0]) if columns else 0
+    bins = int(np.clip(math.sqrt(size / 5), 2, 16))
+    member = np.zeros((size, len(columns), bins), np.float32)
+    for index, values in enumerate(columns):
+        there = np.flatnonzero(~np.isnan(values))
+        bin_of = ((_ranks(values)[there] - 0.5) / max(len(there), 1) * bins).astype(int)
+        member[there, index, bin_of] = 1
+    flat = member.reshape(size, -1)
+    shape = (len(columns), bins, len(columns), bins)
+    joint = (flat.T @ flat).astype(np.float64).reshape(shape).transpose(0, 2, 1, 3)
+    count = np.maximum(joint.sum(axis=(2, 3)), 1)
+
+    def entropy(counts: Values) -> Values:
+        share = counts.reshape(*count.shape, -1) / count[..., None]
+        logarithm = np.log(share, out=np.zeros_like(share), where=share > 0)
+        return -(share * logarithm).sum(axis=-1) + ((share > 0).sum(axis=-1) - 1) / (2 * count)
+
+    nats = entropy(joint.sum(axis=3)) + entropy(joint.sum(axis=2)) - entropy(joint)
+    return np.maximum(nats, 0.0)
 
 
 def _ranks(values: Values) -> Values:
     from scipy.stats import rankdata
 
-    ranks: Values = rankdata(values)
+    ranks: Values = rankdata(values, nan_policy="omit")
     return ranks
-
-
-def _mutual_information(features: Mapping[str, Values], y: Values, seed: int) -> dict[str, float]:
-    from sklearn.feature_selection import mutual_info_regression
-
-    x = np.stack(list(features.values()), axis=1)
-    if len(y) > _MAX_PAIRS:
-        drawn = np.random.default_rng(seed).choice(len(y), _MAX_PAIRS, replace=False)
-        x, y = x[drawn], y[drawn]
-    nats = mutual_info_regression(x, y, n_neighbors=min(3, len(y) - 1), random_state=seed)
-    return dict(zip(features, nats.tolist(), strict=True))
