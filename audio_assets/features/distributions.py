@@ -156,8 +156,9 @@ def _correlations(columns: Sequence[Values]) -> Values:
     variance = (scaled**2).T @ there - sums**2 / np.maximum(both, 1)
     product = np.sqrt(np.maximum(variance * variance.T, 0.0))
     varies = product > 1e-9 * np.maximum(both, 1)
-    correlations = np.clip(covariance / np.where(varies, product, 1.0), -1, 1)
-    return np.asarray(np.where(varies, correlations, np.nan))
+    correlations: Values = np.clip(covariance / np.where(varies, product, 1.0), -1, 1)
+    correlations[~varies] = np.nan
+    return correlations
 
 
 def mutual_information(columns: Sequence[Values]) -> Values:
@@ -185,10 +186,11 @@ def mutual_information(columns: Sequence[Values]) -> Values:
     def entropy(counts: Values) -> Values:
         share = counts.reshape(*count.shape, -1) / count[..., None]
         logarithm = np.log(share, out=np.zeros_like(share), where=share > 0)
-        return -(share * logarithm).sum(axis=-1) + ((share > 0).sum(axis=-1) - 1) / (2 * count)
+        nats: Values = ((share > 0).sum(axis=-1) - 1) / (2 * count) - (share * logarithm).sum(axis=-1)
+        return nats
 
-    nats = entropy(joint.sum(axis=3)) + entropy(joint.sum(axis=2)) - entropy(joint)
-    return np.maximum(nats, 0.0)
+    mutual: Values = entropy(joint.sum(axis=3)) + entropy(joint.sum(axis=2)) - entropy(joint)
+    return mutual.clip(min=0.0)
 
 
 def _ranks(values: Values) -> Values:

@@ -1,0 +1,84 @@
+"""Dagster's event log in SQLite, with connections that are kept open.
+
+Dagster opens a database, compiles its statements and closes the database again for every event, which on
+closing copies the write-ahead log and waits for the disk. A run over many items logs an event for each, so
+that was most of a cheap run's time. Here the databases used last stay open. With ``synchronous = NORMAL`` a
+power failure may cost the last events, never more; the next run over the same items logs them again, since
+the ledger has them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dagster import StringSource
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
+
+OPEN_DATABASES = 8
+BUSY_TIMEOUT_S = 60
+
+
+class OpenSqliteEventLogStorage(SqliteEventLogStorage):
+    """`SqliteEventLogStorage` in a Dagster folder; see the module."""
+
+    _engines: OrderedDict[str, Engine] | None = None
+
+    @classmethod
+    def config_type(cls) -> Mapping[str, Any]:
+        """The Dagster folder; the events stand in it where Dagster's own storage would have them."""
+        return {"folder": StringSource}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> OpenSqliteEventLogStorage:
+        """As Dagster makes it from ``dagster.yaml``."""
+        return cls(str(Path(config_value["folder"]) / "history" / "runs"), inst_data)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock:
+            engine = self._opened(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.connect() as connection, connection.begin():
+                yield connection
+
+    def _opened(self, shard: str) -> Engine:
+        engines = self._engines = self._engines or OrderedDict()
+        if shard in engines:
+            engines.move_to_end(shard)
+            return engines[shard]
+        engine = create_engine(
+            self.conn_string_for_shard(shard),
+            poolclass=StaticPool,  # one connection; the lock keeps threads from sharing it
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        )
+        event.listen(engine, "connect", _set_synchronous)
+        engines[shard] = engine
+        if len(engines) > OPEN_DATABASES:
+            engines.popitem(last=False)[1].dispose()
+        return engine
+
+    def wipe(self) -> None:
+        """Remove all events, and let go of the files."""
+        self.dispose()
+        super().wipe()
+
+    def dispose(self) -> None:
+        """Close all databases."""
+        for engine in (self._engines or {}).values():
+            engine.dispose()
+        self._engines = None
+        super().dispose()
+
+
+def _set_synchronous(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")

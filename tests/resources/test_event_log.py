@@ -1,0 +1,57 @@
+"""The event log that keeps its databases open holds what Dagster's own would."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from audio_assets.instance import shipped
+from audio_assets.resources.event_log import OPEN_DATABASES, OpenSqliteEventLogStorage
+
+
+@dg.asset
+def tone() -> dg.MaterializeResult:
+    return dg.MaterializeResult(metadata={"hz": 440})
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    shutil.copyfile(shipped("dagster.yaml"), tmp_path / "dagster.yaml")
+    return tmp_path
+
+
+def hertz(instance: dg.DagsterInstance) -> object:
+    event = instance.get_latest_materialization_event(dg.AssetKey("tone"))
+    assert event is not None and event.asset_materialization is not None
+    return event.asset_materialization.metadata["hz"].value
+
+
+def test_events_are_there_for_other_processes_and_for_dagsters_own_storage(folder):
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        assert isinstance(instance.event_log_storage, OpenSqliteEventLogStorage)
+        runs = [dg.materialize([tone], instance=instance).run_id for _ in range(OPEN_DATABASES + 2)]
+        with dg.DagsterInstance.from_config(str(folder)) as other:  # while the first has them open
+            assert hertz(other) == 440
+            assert len(other.all_logs(runs[0])) == len(instance.all_logs(runs[0])) > 5
+            dg.materialize([tone], instance=other)
+        assert len(instance.get_run_records()) == OPEN_DATABASES + 3
+    (folder / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    with dg.DagsterInstance.from_config(str(folder)) as stock:
+        assert hertz(stock) == 440
+        assert len(stock.all_logs(runs[-1])) > 5
+
+
+def test_runs_can_be_deleted_and_all_events_wiped(folder):
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        run_id = dg.materialize([tone], instance=instance).run_id
+        instance.delete_run(run_id)
+        assert instance.all_logs(run_id) == []
+        dg.materialize([tone], instance=instance)
+        instance.wipe()
+        assert instance.get_latest_materialization_event(dg.AssetKey("tone")) is None
+        dg.materialize([tone], instance=instance)
+        assert hertz(instance) == 440
