@@ -30,7 +30,9 @@ err = Console(stderr=True, highlight=False)
 
 Selection = Annotated[
     str | None,
-    typer.Argument(help="Assets in Dagster's selection syntax, e.g. tempo, +rhythm, group:features."),
+    typer.Argument(
+        help="Assets in Dagster's selection syntax, e.g. tempo, *rhythm (with all upstream), group:features."
+    ),
 ]
 Items = Annotated[
     list[str] | None,
@@ -151,7 +153,12 @@ def _run(platform: Platform, selection: str | None, items: list[str] | None, **o
             platform, lambda: open_instance(platform.settings), names, RunOptions(**options), keys
         )
     if not finished.run_ids:
-        out.print("Nothing to do: everything asked for is up to date.")
+        if not finished.waiting:
+            out.print("Nothing to do: everything asked for is up to date.")
+        for name, (count, reason) in finished.waiting.items():
+            out.print(f"{name}: {count} not computed, {reason}", markup=False)
+        if finished.waiting:
+            out.print("Nothing to do but this: choose what they wait for as well ('*NAME' has all of it).")
         return 0
     out.print(tally.table(names))
     bad = bad_items(platform, names, finished.run_ids)

@@ -33,10 +33,14 @@ class LaunchError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Finished:
-    """The Dagster runs that were made, and what made them fail besides single items."""
+    """The Dagster runs that were made, and what made them fail besides single items.
+
+    `waiting` says for each asset how many items wait in the end, and for what.
+    """
 
     run_ids: tuple[str, ...]
     errors: tuple[str, ...]
+    waiting: Mapping[str, tuple[int, str]]
 
 
 def select_assets(platform: Platform, selection: str | None) -> list[str]:
@@ -114,7 +118,7 @@ def launch(
         options = DEFAULT  # what failed or drifted was tried in the first round
         if len(launcher.run_ids) == before or launcher.errors:
             break
-    return Finished(tuple(launcher.run_ids), tuple(launcher.errors))
+    return Finished(tuple(launcher.run_ids), tuple(launcher.errors), launcher.waiting)
 
 
 class _Launcher:
@@ -128,6 +132,7 @@ class _Launcher:
         self._names = names
         self.run_ids: list[str] = []
         self.errors: list[str] = []
+        self.waiting: dict[str, tuple[int, str]] = {}
 
     def items(self, options: RunOptions, keys: Sequence[str] | None) -> None:
         """A run for each kind of item that has something to do."""
@@ -141,6 +146,10 @@ class _Launcher:
             if not chosen:
                 continue
             plan = platform.plan(kind, selected, {key: items[key] for key in chosen}, options)
+            for name, part in plan.items():
+                self.waiting.pop(name, None)
+                if part.blocked:
+                    self.waiting[name] = (len(part.blocked), next(iter(part.blocked.values())))
             needed = [name for name, part in plan.items() if part.fingerprints]
             if needed:
                 instance = self._open_instance()
