@@ -20,8 +20,12 @@ def plot_distributions(features: Mapping[str, Values]) -> bytes:
     from matplotlib.figure import Figure
 
     rows = max(1, math.ceil(len(features) / COLUMNS))
-    figure = Figure(figsize=(2.4 * COLUMNS, 1.7 * rows), layout="constrained")
+    figure = Figure(figsize=(2.4 * COLUMNS, 1.7 * rows))
     FigureCanvasAgg(figure)
+    height = 1.7 * rows
+    figure.subplots_adjust(
+        left=0.02, right=0.98, bottom=0.3 / height, top=1 - 0.7 / height, hspace=0.6, wspace=0.15
+    )
     axes = figure.subplots(rows, COLUMNS, squeeze=False).reshape(-1)
     for axis, (name, values) in zip(axes, features.items(), strict=False):
         there = values[~np.isnan(values)]
@@ -41,7 +45,8 @@ def plot_distributions(features: Mapping[str, Values]) -> bytes:
         axis.axvline(float(np.median(there)), color="black", linewidth=0.8)
     for axis in axes[len(features) :]:
         axis.set_visible(False)
-    figure.suptitle("Features of the collection (line: median; red: holds outliers)", fontsize=10)
+    title = "Features of the collection (line: median; red: holds outliers)"
+    figure.suptitle(title, fontsize=10, y=1 - 0.25 / height)
     return _png(figure)
 
 

@@ -127,7 +127,7 @@ def dependences(features: Mapping[str, Values]) -> list[Dependence]:
     for j, second in enumerate(names):
         for i, first in enumerate(names[:j]):
             if counts[i, j] >= _MIN_PAIRS:
-                varies = not np.isnan(pearson[i, j])
+                varies = not np.isnan(pearson[i, j] + spearman[i, j])
                 found.append(
                     Dependence(
                         first,
@@ -155,7 +155,7 @@ def _correlations(columns: Sequence[Values]) -> Values:
     covariance = scaled.T @ scaled - sums * sums.T / np.maximum(both, 1)
     variance = (scaled**2).T @ there - sums**2 / np.maximum(both, 1)
     product = np.sqrt(np.maximum(variance * variance.T, 0.0))
-    varies = product > 1e-9 * np.maximum(both, 1)
+    varies = np.minimum(variance, variance.T) > 1e-9 * np.maximum(both, 1)  # less is rounding
     correlations: Values = np.clip(covariance / np.where(varies, product, 1.0), -1, 1)
     correlations[~varies] = np.nan
     return correlations

@@ -84,6 +84,14 @@ def test_constants_and_too_few_items_have_no_dependence():
     assert dependences({"x": np.arange(4.0), "y": np.arange(4.0)}) == []
 
 
+def test_what_does_not_vary_where_both_are_measured_has_no_dependence():
+    x, y = np.zeros(60), RNG.normal(size=60)
+    x[:20] = RNG.normal(0.3, 0.1, 20)
+    y[:20] = np.nan
+    (found,) = dependences({"x": x, "y": y})
+    assert (found.count, found.pearson, found.spearman) == (40, None, None)
+
+
 def test_figures_are_drawn_of_anything():
     features = {"a": RNG.normal(size=50), "b": np.full(50, np.nan), "c": np.ones(50)}
     for png in (plot_distributions(features), plot_correlations(list(features), dependences(features))):
