@@ -37,11 +37,11 @@ def plot_distributions(features: Mapping[str, Values]) -> bytes:
             axis.text(0.5, 0.5, "not measured", ha="center", va="center", fontsize=7, color=GREY)
             axis.set_xticks([])
             continue
-        _, edges, bars = axis.hist(there, bins=min(30, max(5, len(there) // 2)), color=BLUE)
-        far = there[np.abs(robust_z(there)) > OUTLIER_Z]
-        for bar, low, high in zip(bars, edges, edges[1:], strict=False):
-            if len(far) and ((far >= low) & (far <= high)).any():
-                bar.set_facecolor(RED)
+        counts, edges = np.histogram(there, bins=min(30, max(5, len(there) // 2)))
+        far, _ = np.histogram(there[np.abs(robust_z(there)) > OUTLIER_Z], edges)
+        axis.stairs(counts, edges, fill=True, color=BLUE)
+        axis.stairs(np.where(far > 0, counts, 0), edges, fill=True, color=RED)
+        axis.set_ylim(0, None)
         axis.axvline(float(np.median(there)), color="black", linewidth=0.8)
     for axis in axes[len(features) :]:
         axis.set_visible(False)
