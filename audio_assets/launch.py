@@ -44,7 +44,7 @@ class Finished:
 
 
 def select_assets(platform: Platform, selection: str | None) -> list[str]:
-    """Names of the assets that `selection`, in Dagster's syntax, chooses; None chooses all.
+    """Names of the assets that `selection`, in Dagster's syntax, chooses; None and * choose all.
 
     Raises:
         LaunchError: the selection cannot be read, or chooses no item asset.
@@ -52,7 +52,7 @@ def select_assets(platform: Platform, selection: str | None) -> list[str]:
     names = [asset.name for asset in platform.graph.assets]
     names += [asset.name for asset in platform.collections]
     names += [asset.name for asset in platform.trainings]
-    if selection is None:
+    if selection in (None, "*"):
         return names
     if selection in names:
         return [selection]
