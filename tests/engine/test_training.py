@@ -137,3 +137,22 @@ def test_a_training_outlives_a_tracking_server_that_is_down(bench: Bench):
     folder = bench.platform.settings.home / "trainings" / "mean_length" / checkpoint.checkpoint
     run = client(bench).get_run(Tracker(bench.platform.settings.mlflow_uri, folder).run_id)
     assert run.info.status == "FINISHED" and run.data.metrics["train_loss"] == 0.25
+
+
+def test_a_tracking_server_that_goes_away_in_the_middle_costs_nothing(tmp_path: Path, monkeypatch):
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "training")
+    tracker.start("laughter", "run", {})
+    tracker.metrics({"train_loss": 3.0}, 0)
+
+    def away(*_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "_send", away)
+        tracker.metrics({"train_loss": 2.0}, 1)
+        tracker.metrics({"train_loss": 1.0}, 2)
+    assert tracker.pending == 2
+    tracker.end("FINISHED")
+    assert tracker.pending == 0
+    history = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_metric_history(tracker.run_id, "train_loss")
+    assert [(metric.step, metric.value) for metric in history] == [(0, 3.0), (1, 2.0), (2, 1.0)]

@@ -13,7 +13,6 @@ Lu et al., "Music source separation with band-split RoPE transformer", ICASSP 20
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import math
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,7 @@ from audio_assets.audio.downmix import Samples
 from audio_assets.backends.separation import SAMPLE_RATE, STEMS, Mix
 from audio_assets.backends.separation.chunked_model import apply_to_chunks, batch_size
 from audio_assets.backends.separation.overlap import separate_in_chunks
-from audio_assets.backends.weights import MissingWeightsError
+from audio_assets.backends.weights import MissingWeightsError, folder_digest
 from audio_assets.resources.accelerator import choose_accelerator
 from audio_assets.settings import get_settings
 
@@ -52,23 +51,9 @@ NO_RESIDUAL = -1e4
 
 
 def installed_revision(folder: Path | None = None) -> str:
-    """A digest of the configuration and of the checkpoint's length and ends; ``none`` if there is none.
-
-    Not of all its bytes: it is asked whenever definitions are loaded with this separator.
-    """
+    """A digest of what is installed, ``none`` if nothing is."""
     folder = folder or get_settings().weights / FOLDER
-    digest = hashlib.blake2b(digest_size=8)
-    files = [path for name in (CONFIGURATION, *CHECKPOINTS) if (path := folder / name).is_file()]
-    for path in files:
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            digest.update(f"{path.name} {size} ".encode() + file.read(_END_BYTES))
-            file.seek(max(0, size - _END_BYTES))
-            digest.update(file.read())
-    return digest.hexdigest() if files else "none"
-
-
-_END_BYTES = 1 << 20
+    return folder_digest(folder) if any(folder.glob("*")) else "none"
 
 
 class RoformerSeparation:

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.backends.absent import Absent
 
 
-class NoTags:
-    """Cannot be made, so that nothing is decoded for it.
+class NoTags(Absent):
+    """Has no tags."""
 
-    Raises:
-        NotApplicable: always; it says what would give an answer.
-    """
-
-    name = "none"
-    revision = "1"
-    licence = "Apache-2.0"
-
-    def __init__(self) -> None:
-        raise NotApplicable(
-            "weights not installed: tags need published weights; set AUDIO_ASSETS_TAGS_BACKEND=published"
-        )
+    reason = "weights not installed: tags need published weights; set AUDIO_ASSETS_TAGS_BACKEND=published"
