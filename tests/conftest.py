@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,11 @@ import pytest
 import soundfile
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+# Librosa compiles to a cache beside its own files. Two test processes that fill it at the same time can
+# each load half of what the other wrote and crash (numba issue 10128), so each has one of its own.
+NUMBA_CACHE = tempfile.TemporaryDirectory(prefix="numba-cache-")
+os.environ["NUMBA_CACHE_DIR"] = NUMBA_CACHE.name
 
 
 @dataclass
