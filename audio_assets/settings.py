@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     beats_backend: str | None = Field(
         None, description="Backend of beats and downbeats; default: the profile's."
     )
+    caption_revision_backend: str | None = Field(
+        None, description="Backend of the revision of captions; default: the profile's."
+    )
     captions_backend: str | None = Field(None, description="Backend of captions; default: the profile's.")
     dialogue_frames_backend: str | None = Field(
         None, description="Backend of dialogue frames; default: the profile's."
@@ -60,6 +63,9 @@ class Settings(BaseSettings):
     metadata_lookup_backend: str | None = Field(
         None,
         description="Backend of metadata look-up: embedded (asks nobody) or published (asks MusicBrainz).",
+    )
+    second_captions_backend: str | None = Field(
+        None, description="Backend of captions by a second model; default: the profile's."
     )
     separation_backend: str | None = Field(
         None,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 from audio_assets.assets.catalog import TRACK
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.captions import KINDS, Captioner, Facts
+from audio_assets.backends.captions import KINDS, Captioner, Describer, Facts, Reviser
 from audio_assets.backends.captions.agreement import ensemble, measure_agreement
 from audio_assets.engine import BOOLEAN, FLOAT, INTEGER, TEXT, Column, NotApplicable, Role, Table, item_asset
 
@@ -24,13 +25,23 @@ BACKENDS = Role(
     },
 )
 
-CAPTIONING: dict[str, Any] = {
-    "group": GROUP,
-    "roles": (BACKENDS,),
-    "pool": "gpu",
-    "time_limit_s": 3600,
-    "memory_limit_gib": 48,
-}
+REVISERS = Role(
+    "caption_revision",
+    {
+        "embedded": "audio_assets.backends.captions.correction:FactCorrection",
+        "published": "audio_assets.backends.captions.text_model:TextModelRevision",
+    },
+)
+
+SECOND_BACKENDS = Role(
+    "second_captions",
+    {
+        "embedded": "audio_assets.backends.captions.absent:NoSecondCaptions",
+        "published": "audio_assets.backends.captions.qwen_omni:QwenOmniCaptions",
+    },
+)
+
+CAPTIONING: dict[str, Any] = {"group": GROUP, "pool": "gpu", "time_limit_s": 3600}
 
 LIKELY = 0.1
 """Least probability of a label that a caption may state, as in the view `top_tags`."""
@@ -76,10 +87,17 @@ CAPTION_COMPARISON = Table(
     "caption_comparison",
     item=TRACK,
     rows="many",
-    doc="Full captions made in several ways, and their agreement with the measured features, 0 to 1; NULL "
-    "where the caption claims nothing or nothing was measured. Composed captions agree by construction.",
+    doc="Full captions made in up to five ways, and their agreement with the measured features, 0 to 1; NULL "
+    "where the caption claims nothing or nothing was measured. The baseline; with a hint at the genres; the "
+    "baseline revised by what was measured; by a second model; an ensemble of these. A way that is not open "
+    "has no row. Composed captions agree by construction.",
     columns=[
-        Column("variant", TEXT, nullable=False, doc="baseline, genre_hint or ensemble"),
+        Column(
+            "variant",
+            TEXT,
+            nullable=False,
+            doc="baseline, genre_hint, revision, second_model or ensemble",
+        ),
         Column("text", TEXT, nullable=False, doc="The caption"),
         Column("tempo_agreement", FLOAT, low=0, high=1, doc="1 within 4 %; 0.5 an octave or a third off"),
         Column("key_agreement", FLOAT, low=0, high=1, doc="MIREX weighted score of the first key claimed"),
@@ -134,20 +152,35 @@ def caption_facts(  # noqa: PLR0917  (upstream assets are positional)
     }
 
 
-@item_asset(table=CAPTIONS, code_version="1", **CAPTIONING)
+@item_asset(table=CAPTIONS, code_version="1", roles=(BACKENDS,), memory_limit_gib=48, **CAPTIONING)
 def captions(track: Signal, caption_facts: Row, *, captions: Captioner) -> list[Row]:
     texts = captions.captions(track, _facts(caption_facts))
     return [{"kind": kind, "text": texts[kind]} for kind in KINDS if kind in texts]
 
 
-@item_asset(table=CAPTION_COMPARISON, code_version="1", **CAPTIONING)
-def caption_comparison(track: Signal, caption_facts: Row, *, captions: Captioner) -> list[Row]:
+@item_asset(
+    table=CAPTION_COMPARISON,
+    code_version="2",
+    roles=(BACKENDS, REVISERS, SECOND_BACKENDS),
+    memory_limit_gib=112,  # three models of 7 to 9 billion parameters in float32, where there is no GPU
+    **CAPTIONING,
+)
+def caption_comparison(
+    track: Signal,
+    caption_facts: Row,
+    *,
+    captions: Captioner,
+    caption_revision: Reviser,
+    second_captions: Describer,
+) -> list[Row]:
     facts = _facts(caption_facts)
     texts = {"baseline": captions.describe(track, facts, ())}
     if facts.genres:
         texts["genre_hint"] = captions.describe(track, facts, facts.genres[:3])
-    if len(texts) > 1:
-        texts["ensemble"] = ensemble(texts, facts)
+    texts["revision"] = caption_revision.revise(texts["baseline"], facts)
+    with suppress(NotApplicable):
+        texts["second_model"] = second_captions.describe(track, facts, ())
+    texts["ensemble"] = ensemble(texts, facts)
     return [_compared(variant, text, facts) for variant, text in texts.items()]
 
 

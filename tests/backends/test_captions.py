@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.captions import KINDS, Facts, music_flamingo
+from audio_assets.backends.captions import KINDS, Facts, generation, music_flamingo
 from audio_assets.backends.captions.agreement import (
     Agreement,
     ensemble,
@@ -19,9 +19,17 @@ from audio_assets.backends.captions.agreement import (
     measure_agreement,
     tempo_score,
 )
-from audio_assets.backends.captions.claims import Key, claimed_bpm, claimed_instruments, claimed_keys
+from audio_assets.backends.captions.claims import (
+    Key,
+    claimed_bpm,
+    claimed_instruments,
+    claimed_keys,
+    metre_claims,
+)
 from audio_assets.backends.captions.embedded import ComposedCaptions, compose
-from audio_assets.backends.captions.music_flamingo import MusicFlamingoCaptions, first_minutes
+from audio_assets.backends.captions.generation import first_minutes
+from audio_assets.backends.captions.music_flamingo import MusicFlamingoCaptions
+from audio_assets.backends.captions.prompts import PROMPTS
 from audio_assets.backends.captions.text import normalise
 from audio_assets.backends.captions.vocabulary import INSTRUMENTS
 from audio_assets.backends.weights import MissingWeightsError, Weights
@@ -184,6 +192,8 @@ def test_text_is_one_line_of_plain_characters():
         ("a tempo of roughly 140, in 4/4", [140]),
         ("a 170-bpm roller", [170]),
         ("between 118 to 122 bpm", [120]),
+        ("between 118 and 122 BPM", [120]),
+        ("a tempo of about 118-122 BPM, then 90 bpm", [120, 90]),
         ("tempo: 88", [88]),
         ("released in 1998 at -14 LUFS, 44 bars", []),
         ("999 bpm", []),
@@ -204,10 +214,25 @@ def test_tempi_are_read_from_text(text, bpm):
         ("A minor flaw. A major success. It has a minor key", []),
         ("from Ab major to Fmin", [Key(8, "major"), Key(5, "minor")]),
         ("the DJ mixes; Eminor", [Key(4, "minor")]),
+        ("A-minor ballad", [Key(9, "minor")]),
+        ("an F major chord, a G majority", []),
     ],
 )
 def test_keys_are_read_from_text(text, keys):
     assert claimed_keys(text) == keys
+
+
+@pytest.mark.parametrize(
+    ("text", "beats"),
+    [
+        ("in 3/4 time", [3]),
+        ("12/8, common time, seven beats per bar", [12, 4, 7]),
+        ("Four beats to the bar, then 5 beats in each measure", [4, 5]),
+        ("3/4 of the song, on 4/4/2020, at 1/2 speed; two beats later", []),
+    ],
+)
+def test_metres_are_read_from_text(text, beats):
+    assert [claim.beats for claim in metre_claims(text)] == beats
 
 
 @pytest.mark.parametrize(
@@ -297,6 +322,11 @@ def test_an_ensemble_takes_the_best_and_adds_what_it_leaves_out():
     assert ensemble({"a": "One."}, ALL) == "One."
 
 
+def test_an_ensemble_takes_over_no_sentence_that_contradicts_what_was_measured():
+    texts = {"a": "In Eb minor.", "b": "Synths and a drum machine at 100 bpm in C major.", "c": "At 128 bpm."}
+    assert ensemble(texts, ALL) == "In Eb minor. At 128 bpm."
+
+
 # --- Music Flamingo
 
 
@@ -314,7 +344,7 @@ def flamingo(folder):
 
 @pytest.fixture
 def few_words(monkeypatch):
-    monkeypatch.setattr(music_flamingo, "MOST_WORDS", 8)
+    monkeypatch.setattr(generation, "MOST_WORDS", 8)
 
 
 def reference_answer(folder, samples, prompt):
@@ -335,7 +365,7 @@ def reference_answer(folder, samples, prompt):
 
 def test_an_answer_is_that_of_transformers_over_windows_of_thirty_seconds(folder, flamingo, few_words):
     track = noise(35)
-    expected = reference_answer(folder, track.mono(RATE), music_flamingo.PROMPTS["full"])
+    expected = reference_answer(folder, track.mono(RATE), PROMPTS["full"])
     assert flamingo.describe(track, Facts(), ()) == normalise(expected)
 
 
@@ -348,14 +378,13 @@ def test_there_is_a_caption_of_each_kind(flamingo, few_words):
 def test_a_hint_at_the_genres_is_part_of_the_prompt(flamingo, monkeypatch):
     monkeypatch.setattr(flamingo, "_answer", lambda samples, prompt: prompt)
     prompt = flamingo.describe(noise(3), ALL, ALL.genres)
-    assert prompt.startswith(music_flamingo.PROMPTS["full"])
+    assert prompt.startswith(PROMPTS["full"])
     assert "deep house and techno" in prompt
-    assert flamingo.describe(noise(3), ALL, ()) == music_flamingo.PROMPTS["full"]
+    assert flamingo.describe(noise(3), ALL, ()) == PROMPTS["full"]
 
 
-def test_only_the_first_twenty_minutes_are_read(monkeypatch):
+def test_only_the_first_minutes_are_read():
     read = []
-    monkeypatch.setattr(music_flamingo, "LONGEST_S", 45)
 
     class Long:
         def blocks(self, block_s, rate, mono):
@@ -363,14 +392,14 @@ def test_only_the_first_twenty_minutes_are_read(monkeypatch):
                 read.append(second)
                 yield np.full((1, int(block_s * rate)), 0.1, np.float32)
 
-    assert len(first_minutes(Long())) == 45 * RATE
+    assert len(first_minutes(Long(), 45.0)) == 45 * RATE
     assert len(read) == 2
-    assert music_flamingo.LONGEST_S == 45
+    assert MusicFlamingoCaptions.longest_s == 1200
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (48_000, 8)])
 def test_any_rate_and_number_of_channels_is_heard(rate, channels):
-    assert first_minutes(noise(3, rate, channels)).shape == (3 * RATE,)
+    assert first_minutes(noise(3, rate, channels), 60.0).shape == (3 * RATE,)
 
 
 @pytest.mark.parametrize(
@@ -404,7 +433,7 @@ def test_a_model_that_gives_nan_fails_and_an_empty_answer_too(flamingo, few_word
             return getattr(processor, name)
 
     monkeypatch.setattr(flamingo, "_processor", Mute())
-    monkeypatch.setattr(music_flamingo, "MOST_WORDS", 2)
+    monkeypatch.setattr(generation, "MOST_WORDS", 2)
     with pytest.raises(ValueError, match="gave an empty answer"):
         flamingo.describe(noise(3), ALL, ())
 

@@ -3,11 +3,19 @@
 import numpy as np
 import pytest
 
-from audio_assets.assets.captions import BACKENDS, caption_comparison, caption_facts, captions
+from audio_assets.assets.captions import (
+    BACKENDS,
+    REVISERS,
+    SECOND_BACKENDS,
+    caption_comparison,
+    caption_facts,
+    captions,
+)
 from audio_assets.audio.signal import Signal
 from audio_assets.backends.captions import KINDS
 from audio_assets.backends.captions.embedded import ComposedCaptions
 from audio_assets.engine import NotApplicable
+from audio_assets.settings import Settings
 
 TRACK = Signal.from_array(np.ones(10), 44_100)
 RECORD = {"duration_s": 64.0}
@@ -87,17 +95,77 @@ def test_captions_have_a_row_for_each_kind_there_is_something_to_say_of():
     assert [row["kind"] for row in rows] == ["full", "technical", "genre_mood", "structure"]
 
 
-def test_the_comparison_has_the_variants_that_can_be_made():
-    rows = caption_comparison(TRACK, facts(), captions=ComposedCaptions())
-    assert [row["variant"] for row in rows] == ["baseline", "genre_hint", "ensemble"]
+class Heard:
+    """A model that says what it is made to say."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def describe(self, track, facts, genres):
+        if isinstance(self.said, Exception):
+            raise self.said
+        return f"{self.said} A classifier hears {genres[0]}." if genres else self.said
+
+
+def compared(row, captioner=None, second=None):
+    return caption_comparison(
+        TRACK,
+        row,
+        captions=captioner or ComposedCaptions(),
+        caption_revision=REVISERS.backend("embedded")(),
+        second_captions=second or SECOND_BACKENDS.backend("embedded")(),
+    )
+
+
+def test_without_weights_the_comparison_has_the_variants_that_need_none():
+    rows = compared(facts())
+    assert [row["variant"] for row in rows] == ["baseline", "genre_hint", "revision", "ensemble"]
     caption_comparison.table.check_rows(rows)
     by_variant = {row["variant"]: row for row in rows}
     assert by_variant["baseline"]["tag_agreement"] == 0
     assert by_variant["genre_hint"]["tag_agreement"] == 1
     assert all(row["tempo_agreement"] == row["key_agreement"] == 1 for row in rows)
+    assert by_variant["revision"]["text"] == by_variant["baseline"]["text"]
     assert by_variant["ensemble"]["agreement"] >= by_variant["baseline"]["agreement"]
-    rows = caption_comparison(TRACK, facts(tags=None), captions=ComposedCaptions())
-    assert [(row["variant"], row["tag_agreement"]) for row in rows] == [("baseline", None)]
+    rows = compared(facts(tags=None))
+    assert [(row["variant"], row["tag_agreement"]) for row in rows] == [
+        ("baseline", None),
+        ("revision", None),
+        ("ensemble", None),
+    ]
+
+
+def test_with_a_second_model_there_are_all_five_variants():
+    wrong = Heard("A song at 60 bpm in C major.")
+    rows = compared(facts(), wrong, Heard("Disco on a piano at 125 bpm."))
+    caption_comparison.table.check_rows(rows)
+    assert {row["variant"]: (row["text"], row["tempo_agreement"], row["key_agreement"]) for row in rows} == {
+        "baseline": ("A song at 60 bpm in C major.", 0.5, 0.3),
+        "genre_hint": (
+            "A song at 60 bpm in C major. A classifier hears Electronic---Disco.",
+            0.5,
+            0.3,
+        ),
+        "revision": ("A song at 120 bpm in A minor.", 1.0, 1.0),
+        "second_model": ("Disco on a piano at 125 bpm.", 0.0, None),
+        "ensemble": ("A song at 120 bpm in A minor.", 1.0, 1.0),
+    }
+
+
+def test_a_second_model_that_has_nothing_to_say_leaves_its_variant_out_and_one_that_fails_does_not():
+    rows = compared(facts(), second=Heard(NotApplicable("the track is shorter than 1.0 s")))
+    assert [row["variant"] for row in rows] == ["baseline", "genre_hint", "revision", "ensemble"]
+    with pytest.raises(ValueError, match="gives NaN"):
+        compared(facts(), second=Heard(ValueError("qwen2.5-omni gives NaN")))
+
+
+def test_the_comparison_names_all_that_made_it():
+    choices = {"captions": "embedded", "caption_revision": "embedded", "second_captions": "published"}
+    recipe = caption_comparison.recipe({}, choices)
+    assert recipe.backend == "composed+fact-correction+qwen2.5-omni"
+    assert recipe.licence == "Apache-2.0+Apache-2.0+Apache-2.0"
+    assert {role.name for role in caption_comparison.roles} == set(choices)
+    assert all(hasattr(Settings(), f"{name}_backend") for name in choices)
 
 
 def test_captions_wait_for_what_they_state_and_do_without_what_needs_weights():

@@ -44,7 +44,19 @@ class Facts:
     female: float | None = None
 
 
-class Captioner(Protocol):
+class Describer(Protocol):
+    """What plays the role `second_captions`."""
+
+    def describe(self, track: Signal, facts: Facts, genres: tuple[str, ...]) -> str:
+        """A full caption by the baseline prompt, with a hint at its genres if there are any.
+
+        Raises:
+            NotApplicable: there is nothing to say of the track.
+        """
+        ...
+
+
+class Captioner(Describer, Protocol):
     """What plays the role `captions`."""
 
     def captions(self, track: Signal, facts: Facts) -> Mapping[str, str]:
@@ -55,10 +67,10 @@ class Captioner(Protocol):
         """
         ...
 
-    def describe(self, track: Signal, facts: Facts, genres: tuple[str, ...]) -> str:
-        """A full caption by the baseline prompt, with a hint at its genres if there are any.
 
-        Raises:
-            NotApplicable: there is nothing to say of the track.
-        """
+class Reviser(Protocol):
+    """What plays the role `caption_revision`."""
+
+    def revise(self, text: str, facts: Facts) -> str:
+        """A caption with what contradicts the measured facts put right, and the rest kept."""
         ...

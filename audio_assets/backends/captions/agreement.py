@@ -110,7 +110,8 @@ def ensemble(texts: Mapping[str, str], facts: Facts) -> str:
     """One caption of several: the one that agrees best, and from the others what it leaves out.
 
     A sentence is taken over if it claims a tempo, key or instruments where the caption so far claims
-    none, and agrees with what was measured by half or better. Of equals the first wins.
+    none, and each of these that it claims agrees with what was measured by half or better. Of equals the
+    first wins.
 
     Raises:
         ValueError: there is no text.
@@ -121,17 +122,16 @@ def ensemble(texts: Mapping[str, str], facts: Facts) -> str:
     chosen, *others = ranked
     for other in others:
         for sentence in re.split(r"(?<=[.!?])\s+", other):
-            so_far = measure_agreement(chosen, facts)
-            found = measure_agreement(sentence, facts)
-            news = [
-                new
-                for old, new, claims in (
-                    (so_far.tempo, found.tempo, claimed_bpm(chosen)),
-                    (so_far.key, found.key, claimed_keys(chosen)),
-                    (so_far.instruments, found.instruments, claimed_instruments(chosen)),
-                )
-                if new is not None and not claims and (old is None or old == 0)
-            ]
-            if news and min(news) >= 0.5:
+            scores = _scores_of_claims(sentence, facts)
+            if scores.keys() - _scores_of_claims(chosen, facts).keys() and min(scores.values()) >= 0.5:
                 chosen = f"{chosen} {sentence}"
     return chosen
+
+
+def _scores_of_claims(text: str, facts: Facts) -> dict[str, float]:
+    """Scores of the tempo, key and instruments that a text claims, where they were measured."""
+    found = measure_agreement(text, facts)
+    scores = {"tempo": found.tempo, "key": found.key}
+    if claimed_instruments(text):
+        scores["instruments"] = found.instruments
+    return {claim: score for claim, score in scores.items() if score is not None}

@@ -1,4 +1,7 @@
-"""What a caption claims that can be measured: tempo, key, instruments and labels, read from its text."""
+"""What a caption claims that can be measured: tempo, key, metre, instruments and labels, read from its text.
+
+Claims of tempo, key and metre say where they stand in the text, so that they can be put right.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,26 @@ from audio_assets.backends.captions.vocabulary import COUNT_WORDS, INSTRUMENTS, 
 PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"#": 1, "♯": 1, "sharp": 1, "b": -1, "♭": -1, "flat": -1}
 
-_NUMBER = r"(\d{2,3}(?:\.\d+)?)"
+_NUMBER = r"(?<![\d.])\d{2,3}(?:\.\d+)?"
 _BPM = re.compile(
-    rf"(?:{_NUMBER}\s*(?:-|–|to)\s*)?{_NUMBER}\s*-?\s*(?:bpm\b|beats per minute|beats a minute)"
-    rf"|\b(?:bpm|tempo)\s*(?:is|of|at|:|around|about|approximately|roughly|\s)*\s{_NUMBER}\b",
+    rf"(?:(?P<start>(?:(?:between|from)\s+)?(?P<low>{_NUMBER})\s*(?:-|–|to)\s*"
+    rf"|between\s+(?P<least>{_NUMBER})\s+and\s+))?"
+    rf"(?P<high>{_NUMBER})\s*-?\s*(?:bpm\b|beats per minute|beats a minute)"
+    rf"|\b(?:bpm|tempo)\s*(?:is|of|at|:|around|about|approximately|roughly|\s)*\s"
+    rf"(?P<named>{_NUMBER})(?:\s*(?:-|–|to)\s*(?P<most>{_NUMBER}))?\b",
     re.IGNORECASE,
 )
 _KEY = re.compile(
     r"(?P<start>^|[.!?]\s+)?(?<![A-Za-z])(?P<tonic>[A-G])"
     r"(?:\s*-?\s*(?P<accidental>#|♯|♭|sharp|flat|b(?![a-z])))?"
-    r"\s*-?\s*(?P<scale>major|minor|maj\b|min\b)"
+    r"(?P<join>\s*-?\s*)(?P<scale>major|minor|maj|min)\b(?!\s+(?:chord|triad))"
+)
+_METRE = re.compile(
+    r"(?<![\d/.])(?P<upper>[2-9]|1[0-9])/(?P<lower>[248]|16)(?![\d/])(?!\s+(?:of|through|into)\b)"
+    r"|\b(?P<common>common)\s+time\b"
+    rf"|\b(?P<count>[2-9]|1[0-9]|{'|'.join(COUNT_WORDS[2:])})\s+beats\s+"
+    r"(?:to|per|in|a)\s+(?:(?:the|each|every|a)\s+)?(?:bar|measure)\b",
+    re.IGNORECASE,
 )
 _SYNONYMS = {
     "bass": r"bass(?:line)?(?! guitar| drum)s?",
@@ -59,33 +72,114 @@ class Key:
     scale: str
 
 
+@dataclass(frozen=True)
+class Claim:
+    """Where a claim stands: ``text[start:end]``."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class TempoClaim(Claim):
+    """Of a tempo, or of a range with its bounds, in bpm."""
+
+    low: float
+    high: float
+
+    @property
+    def bpm(self) -> float:
+        """The tempo, or the middle of the range."""
+        return (self.low + self.high) / 2
+
+
+@dataclass(frozen=True)
+class KeyClaim(Claim):
+    """Of a key; `join` stands between tonic and scale, `opens` is whether it opens a sentence."""
+
+    key: Key
+    join: str
+    opens: bool
+
+
+@dataclass(frozen=True)
+class MetreClaim(Claim):
+    """Of beats in a bar: as a fraction with the denominator `lower`, or in words, then `lower` is None."""
+
+    beats: int
+    lower: int | None
+
+
+def tempo_claims(text: str) -> list[TempoClaim]:
+    """Tempi in the order they are claimed.
+
+    >>> [(claim.low, claim.high) for claim in tempo_claims("between 118 and 122 BPM, later 128 bpm")]
+    [(118.0, 122.0), (128.0, 128.0)]
+    """
+    claims = []
+    for match in _BPM.finditer(text):
+        if match["named"]:
+            start, end = match.start("named"), match.end("most" if match["most"] else "named")
+            bounds = (float(match["named"]), float(match["most"] or match["named"]))
+        else:
+            start, end = match.start("start" if match["start"] else "high"), match.end("high")
+            bounds = (float(match["low"] or match["least"] or match["high"]), float(match["high"]))
+        claims.append(TempoClaim(start, end, min(bounds), max(bounds)))
+    return [claim for claim in claims if 20 <= claim.bpm <= 400]
+
+
 def claimed_bpm(text: str) -> list[float]:
     """Tempi in the order they are claimed; a range claims its middle.
 
     >>> claimed_bpm("A track at 128 BPM, or 120-124 beats per minute"), claimed_bpm("tempo of around 90")
     ([128.0, 122.0], [90.0])
     """
-    found = []
-    for low, high, alone in _BPM.findall(text):
-        values = [float(number) for number in (low, high, alone) if number]
-        found.append(sum(values) / len(values))
-    return [bpm for bpm in found if 20 <= bpm <= 400]
+    return [claim.bpm for claim in tempo_claims(text)]
+
+
+def key_claims(text: str) -> list[KeyClaim]:
+    """Keys in the order they are claimed; "an F major chord" is none.
+
+    "A minor" at the start of a sentence may be any minor thing; "A-minor" is a key there too.
+    """
+    claims = []
+    for match in _KEY.finditer(text):
+        accidental, join = match["accidental"], match["join"]
+        opens = match["start"] is not None
+        if match["tonic"] == "A" and accidental is None and opens and "-" not in join:
+            continue
+        tonic = (PITCH_CLASSES[match["tonic"]] + _ACCIDENTALS.get(accidental or "", 0)) % 12
+        key = Key(tonic, "major" if match["scale"].startswith("maj") else "minor")
+        claims.append(KeyClaim(match.start("tonic"), match.end("scale"), key, join, opens))
+    return claims
 
 
 def claimed_keys(text: str) -> list[Key]:
-    """Keys in the order they are claimed. "A minor" at the start of a sentence may be any minor thing.
+    """Keys in the order they are claimed.
 
     >>> claimed_keys("It is in E♭ major, then in F-sharp minor. A minor change follows.")
     [Key(tonic=3, scale='major'), Key(tonic=6, scale='minor')]
     """
-    keys = []
-    for match in _KEY.finditer(text):
-        accidental = match["accidental"]
-        if match["tonic"] == "A" and accidental is None and match["start"] is not None:
-            continue
-        tonic = (PITCH_CLASSES[match["tonic"]] + _ACCIDENTALS.get(accidental or "", 0)) % 12
-        keys.append(Key(tonic, "major" if match["scale"].startswith("maj") else "minor"))
-    return keys
+    return [claim.key for claim in key_claims(text)]
+
+
+def metre_claims(text: str) -> list[MetreClaim]:
+    """Beats in a bar in the order they are claimed; "3/4 of the song" is no metre.
+
+    >>> [(claim.beats, claim.lower) for claim in metre_claims("In 6/8 at first, then four beats to the bar")]
+    [(6, 8), (4, None)]
+    """
+    claims = []
+    for match in _METRE.finditer(text):
+        if match["upper"]:
+            claims.append(MetreClaim(*match.span(), int(match["upper"]), int(match["lower"])))
+        elif match["common"]:
+            claims.append(MetreClaim(*match.span("common"), 4, 4))
+        else:
+            word = match["count"].lower()
+            count = int(word) if word.isdigit() else COUNT_WORDS.index(word)
+            claims.append(MetreClaim(match.start("count"), match.end("count"), count, None))
+    return claims
 
 
 def claimed_instruments(text: str) -> set[str]:
