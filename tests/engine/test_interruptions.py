@@ -57,7 +57,7 @@ def test_a_run_that_is_ended_loses_a_chunk_at_most_and_the_next_goes_on_after_it
         assert run.stdout.readline() == expected
     workers = psutil.Process(run.pid).children(recursive=True)
     os.killpg(run.pid, blow)  # what Ctrl-C does to all of a terminal's group
-    run.communicate(timeout=30)
+    run.communicate(timeout=60)
     assert run.returncode != 0
     assert psutil.wait_procs(workers, timeout=10)[1] == []
     hold.unlink()
@@ -65,7 +65,7 @@ def test_a_run_that_is_ended_loses_a_chunk_at_most_and_the_next_goes_on_after_it
     assert 3 * CHUNK / 2 <= len(before) < COUNT
     assert bench.query("SELECT count(*) FROM ledger WHERE outcome <> 'ok'") == [(0,)]
     again = start(bench)
-    again.communicate(timeout=60)
+    again.communicate(timeout=120)
     assert again.returncode == 0
     assert_each_row_once(bench)
     count = computations(bench)
