@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from audio_assets.errors import UserError
-from audio_assets.settings import Settings, get_settings
+from audio_assets.settings import get_settings
 
 if TYPE_CHECKING:
     from audio_assets.engine.platform import Platform
@@ -60,11 +60,11 @@ def friendly() -> Iterator[None]:
         raise typer.Exit(0) from None
 
 
-def open_platform(settings: Settings | None = None) -> Platform:
+def open_platform() -> Platform:
     """The platform of this environment, its tables made and up to date."""
-    from audio_assets.platform import build_platform
+    from audio_assets.platform import current_platform
 
-    platform = build_platform(settings or get_settings())
+    platform = current_platform()
     platform.prepare()
     return platform
 
@@ -142,16 +142,13 @@ def run(
 
 def _run(platform: Platform, selection: str | None, items: list[str] | None, **options: bool) -> int:
     from audio_assets.engine.plan import RunOptions
-    from audio_assets.instance import open_instance
     from audio_assets.launch import bad_items, launch, select_assets, select_items
     from audio_assets.watch import run_progress
 
     names = select_assets(platform, selection)
     keys = select_items(platform, items) if items else None
     with run_progress(err) as tally:
-        finished = launch(
-            platform, lambda: open_instance(platform.settings), names, RunOptions(**options), keys
-        )
+        finished = launch(platform, names, RunOptions(**options), keys)
     if not finished.run_ids:
         if not finished.waiting:
             out.print("Nothing to do: everything asked for is up to date.")
@@ -380,6 +377,33 @@ def _print_rows(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], form: s
     out.print(table)
 
 
+class _Hidden:
+    """Finds no pandas, and everything else as before."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
+def _settle_pandas() -> None:
+    """Let pyarrow find no pandas, unless it is loaded already.
+
+    It looks for pandas before it makes its first array, and importing that takes longer than many a command.
+    Where it needs pandas, for `to_pandas`, it looks again.
+    """
+    if "pandas" in sys.modules:
+        return
+    sys.meta_path.insert(0, _Hidden)
+    try:
+        import pyarrow as pa
+
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(_Hidden)
+
+
 def main() -> None:
     """Entry point of the `audio-assets` command."""
+    _settle_pandas()
     app()

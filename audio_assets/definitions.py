@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache, lru_cache
 
 import dagster as dg
@@ -12,13 +13,14 @@ from audio_assets.automation.schedules import COLLECTION_JOB, build_automation, 
 from audio_assets.engine.dagster_assets import EXECUTOR_CONFIG, build_bundle_asset
 from audio_assets.engine.dagster_collection import build_collection_asset
 from audio_assets.engine.dagster_training import build_training_asset
-from audio_assets.platform import build_platform
-from audio_assets.settings import Settings, get_settings
+from audio_assets.engine.platform import Platform
+from audio_assets.instance import ENVIRONMENT
+from audio_assets.platform import current_platform
+from audio_assets.resources.lake_resource import LakeResource
 
 
-def build_definitions(settings: Settings) -> dg.Definitions:
-    """All of the platform under `settings`, for Dagster."""
-    platform = build_platform(settings)
+def build_definitions(platform: Platform) -> dg.Definitions:
+    """All of the platform, for Dagster."""
     bundles = [build_bundle_asset(platform, bundle) for bundle in platform.graph.bundles]
     jobs = {
         kind.name: dg.define_asset_job(
@@ -57,6 +59,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         jobs=[*jobs.values(), *collection_jobs, *training_jobs, build_maintenance_job(platform)],
         schedules=schedules,
         sensors=sensors,
+        resources={"lake": LakeResource()},
         executor=dg.in_process_executor.configured(EXECUTOR_CONFIG),
     )
 
@@ -64,7 +67,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 @lru_cache(maxsize=1)
 def definitions() -> dg.Definitions:
     """The definitions under the settings of the environment."""
-    return build_definitions(get_settings())
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    return build_definitions(current_platform())
 
 
 @cache

@@ -17,6 +17,8 @@ PACKAGE = Path(__file__).resolve().parent
 ENVIRONMENT = {
     # one planned event per asset and run instead of one per partition
     "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "1",
+    # materializations of a chunk of items are stored together
+    "DAGSTER_EVENT_BATCH_SIZE": "1000",
     "DAGSTER_DISABLE_TELEMETRY": "yes",
 }
 

@@ -1,29 +1,28 @@
 """Running assets from the command line or a notebook: what `audio-assets run` does.
 
-A run is planned from the ledger first. If nothing is to be done, no Dagster run is made; else the same
-Dagster job runs, in this process, that the UI would launch.
+A run is planned from the ledger first. If nothing is to be done, no Dagster run is made, and Dagster is
+not even loaded; else `dagster_runs` has Dagster do it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import dagster as dg
-from dagster import DagsterInstance
-
-from audio_assets.automation.schedules import COLLECTION_JOB, job_name
 from audio_assets.engine.collection import plan_collection
 from audio_assets.engine.plan import DEFAULT, RunOptions, State
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.progress import observer
-from audio_assets.engine.requests import range_tags, run_config
 from audio_assets.engine.training import needs_training
 from audio_assets.errors import UserError
+from audio_assets.resources.lake import quoted
 from audio_assets.settings import get_settings
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+if TYPE_CHECKING:
+    from audio_assets.dagster_runs import DagsterRuns, RunEnded
+
 ROUNDS = 3  # items, what is computed from all of them, trainings, then items that need the trained models
 
 
@@ -56,16 +55,14 @@ def select_assets(platform: Platform, selection: str | None) -> list[str]:
         return names
     if selection in names:
         return [selection]
-    from audio_assets import definitions
+    from audio_assets.dagster_runs import resolve_selection
 
     try:
-        graph = definitions.definitions().resolve_asset_graph()
-        chosen = dg.AssetSelection.from_string(selection).resolve(graph)
+        found = resolve_selection(selection)
     except Exception as error:
         raise LaunchError(
             f"{selection!r} is no asset selection: {error}\nAssets: {', '.join(names)}"
         ) from error
-    found = {key.to_user_string() for key in chosen}
     if not found & set(names):
         raise LaunchError(f"{selection!r} selects no asset. There are {', '.join(names)}.")
     return [name for name in names if name in found]
@@ -93,7 +90,6 @@ def select_items(platform: Platform, keys: Sequence[str]) -> list[str]:
 
 def launch(
     platform: Platform,
-    open_instance: Callable[[], DagsterInstance],
     names: Sequence[str],
     options: RunOptions = DEFAULT,
     keys: Sequence[str] | None = None,
@@ -108,7 +104,7 @@ def launch(
             "Dagster jobs take their settings from the environment; set AUDIO_ASSETS_* variables "
             "instead of passing other settings."
         )
-    launcher = _Launcher(platform, open_instance, set(names))
+    launcher = _Launcher(platform, set(names))
     for _ in range(ROUNDS):
         before = len(launcher.run_ids)
         launcher.items(options, keys)
@@ -124,11 +120,8 @@ def launch(
 class _Launcher:
     """Makes Dagster runs and keeps what became of them."""
 
-    def __init__(
-        self, platform: Platform, open_instance: Callable[[], DagsterInstance], names: set[str]
-    ) -> None:
+    def __init__(self, platform: Platform, names: set[str]) -> None:
         self._platform = platform
-        self._open_instance = open_instance
         self._names = names
         self.run_ids: list[str] = []
         self.errors: list[str] = []
@@ -152,55 +145,32 @@ class _Launcher:
                     self.waiting[name] = (len(part.blocked), next(iter(part.blocked.values())))
             needed = [name for name, part in plan.items() if part.fingerprints]
             if needed:
-                instance = self._open_instance()
-                self._execute(
-                    job_name(kind),
-                    instance,
-                    tags=range_tags(platform, kind, items, chosen, instance),
-                    run_config={**run_config(platform, needed, options), **QUIET},
-                    asset_selection=[dg.AssetKey(name) for name in needed],
-                )
+                self._keep(self._dagster.run_items(kind, needed, items, chosen, options))
 
     def collections(self, options: RunOptions) -> None:
         """A run for what is computed from all items, one after the other: each may need the one before."""
         for asset in self._platform.collections:
             if asset.name in self._names and plan_collection(self._platform, asset).is_computed(options):
-                config = {"ops": {asset.name: {"config": asdict(options)}}}
-                self._execute(
-                    COLLECTION_JOB,
-                    self._open_instance(),
-                    run_config={**config, **QUIET},
-                    asset_selection=[dg.AssetKey(table.name) for table in asset.tables],
-                )
+                self._keep(self._dagster.run_collection(asset, options))
 
     def trainings(self) -> None:
         """A run for each training whose data are not those of its newest checkpoint."""
         for training in self._platform.trainings:
             if training.name in self._names and needs_training(self._platform, training):
                 observer().training(training.name)
-                self._execute(training.job_name, self._open_instance(), run_config=QUIET)
+                self._keep(self._dagster.run_training(training))
 
-    def _execute(self, job: str, instance: DagsterInstance, **options: Any) -> None:
-        from audio_assets import definitions  # builds all of them: only once there is something to run
-
-        result = dg.execute_job(
-            dg.build_reconstructable_job(definitions.__name__, definitions.find_job.__name__, (job,)),
-            instance=instance,
-            raise_on_error=False,
-            **options,
+    @cached_property
+    def _dagster(self) -> DagsterRuns:
+        from audio_assets.dagster_runs import (
+            DagsterRuns,  # takes a second: only once there is something to run
         )
-        self.run_ids.append(result.run_id)
-        failures = (event for event in result.all_events if event.is_step_failure)
-        self.errors += [error for event in failures if (error := _step_error(event)) is not None]
 
+        return DagsterRuns(self._platform)
 
-def _step_error(event: dg.DagsterEvent) -> str | None:
-    """Why a step failed, or None if only because of single items, which the ledger holds."""
-    failure = event.step_failure_data
-    if failure.user_failure_data is not None or failure.error is None:
-        return None
-    cause = failure.error.cause or failure.error
-    return f"{event.step_key}: {cause.message.strip()}"
+    def _keep(self, ended: RunEnded) -> None:
+        self.run_ids.append(ended.run_id)
+        self.errors += ended.errors
 
 
 def counts(states: Mapping[str, State]) -> dict[State, int]:
@@ -217,11 +187,9 @@ def bad_items(
     """Asset, item, outcome and reason of all failed and quarantined values of `names`."""
     query = (
         "SELECT asset, item, outcome, reason FROM ledger "
-        "WHERE outcome IN ('failed', 'quarantined') AND asset IN (SELECT unnest(?))"
+        f"WHERE outcome IN ('failed', 'quarantined') AND asset IN (SELECT unnest({quoted(names)}))"
     )
-    parameters = [list(names)]
     if run_ids is not None:
-        query += " AND run_id IN (SELECT unnest(?))"
-        parameters.append(list(run_ids))
-    rows = platform.lake.rows(f"{query} ORDER BY item, asset", parameters)
+        query += f" AND run_id IN (SELECT unnest({quoted(run_ids)}))"
+    rows = platform.lake.rows(f"{query} ORDER BY item, asset")
     return [(str(a), str(b), str(c), str(d)) for a, b, c, d in rows]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from audio_assets.assets.catalog import CATALOG_TABLES
 from audio_assets.engine.collection_asset import CollectionAsset
 from audio_assets.engine.graph import AssetGraph, find_assets, order_collections
@@ -11,9 +13,15 @@ from audio_assets.engine.training_asset import TrainingAsset
 from audio_assets.instance import shipped
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
-from audio_assets.settings import Settings
+from audio_assets.settings import Settings, get_settings
 
 ASSET_PACKAGE = "audio_assets.assets"
+
+
+@cache
+def current_platform() -> Platform:
+    """The platform under this process's settings, which commands and Dagster's definitions share."""
+    return build_platform(get_settings())
 
 
 def build_platform(settings: Settings, *, read_only: bool = False) -> Platform:

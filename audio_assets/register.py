@@ -37,6 +37,7 @@ from audio_assets.ingest.inspect import Recording
 from audio_assets.ingest.recordings import recordings
 from audio_assets.ingest.sidecars import read_sidecars
 from audio_assets.ingest.uris import from_uri, to_uri
+from audio_assets.resources.lake import quoted
 
 CHUNK_FILES = 256
 CHUNK_SECONDS = 10.0
@@ -114,6 +115,7 @@ class _Registrar:
     def run(self, files: Sequence[Found], on_file: Callable[[int, int], None]) -> None:
         if not files:
             return
+        on_file(0, len(files))
         by_uri = {to_uri(found.path): found for found in files}
         tasks = (Task((self._task(uri, found),)) for uri, found in by_uri.items())
         good: list[_Inspected] = []
@@ -178,7 +180,7 @@ def _write(
     items = _items_by_hash(connection, hashes)
     places = dict(
         connection.execute(
-            "SELECT uri, item FROM locations WHERE uri IN (SELECT unnest(?))", [uris]
+            f"SELECT uri, item FROM locations WHERE uri IN (SELECT unnest({quoted(uris)}))"
         ).fetchall()
     )
     rows: dict[Kind, dict[str, dict[str, Any]]] = {"track": {}, "episode": {}}
@@ -225,9 +227,9 @@ def _items_by_hash(connection: duckdb.DuckDBPyConnection, hashes: Sequence[str])
     for kind, plural in CATALOG_OF.items():
         query = (
             f"SELECT content_hash, item, ingested_at, imported_events_json FROM {plural} "
-            "WHERE content_hash IN (SELECT unnest(?))"
+            f"WHERE content_hash IN (SELECT unnest({quoted(hashes)}))"
         )
-        for content_hash, key, *rest in connection.execute(query, [list(hashes)]).fetchall():
+        for content_hash, key, *rest in connection.execute(query).fetchall():
             found[content_hash] = (key, kind, *rest)
     return found
 
@@ -237,8 +239,7 @@ def _repoint(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None
     for plural in CATALOG_OF.values() if keys else ():
         connection.execute(
             f"UPDATE {plural} SET path = (SELECT min(uri) FROM locations WHERE item = {plural}.item) "
-            "WHERE item IN (SELECT unnest(?))",
-            [list(keys)],
+            f"WHERE item IN (SELECT unnest({quoted(keys)}))"
         )
 
 
@@ -269,7 +270,7 @@ def _location_row(entry: _Inspected, key: str, kind: Kind, now: datetime) -> dic
 
 def _delete(connection: duckdb.DuckDBPyConnection, table: str, column: str, values: Sequence[str]) -> None:
     if values:
-        connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT unnest(?))", [list(values)])
+        connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT unnest({quoted(values)}))")
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[dict[str, Any]]) -> None:

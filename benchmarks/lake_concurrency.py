@@ -10,8 +10,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any
@@ -36,15 +35,14 @@ class Measured:
     lost: tuple[str, ...]
 
 
-def measure(lake: Mapping[str, Any], writers: int, seconds: float) -> Measured:
-    """Let processes write to and read from the lake with these fields, which is new."""
-    new = Lake(**lake)
+def measure(new: Lake, writers: int, seconds: float) -> Measured:
+    """Let processes write to and read from a new lake."""
     new.write(lambda c: c.execute("CREATE TABLE load (item VARCHAR, n BIGINT, value DOUBLE, text VARCHAR)"))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([Lake.__module__])
     results = context.Queue()
     start, end = context.Barrier(writers + 2), context.Event()
-    arguments = (dict(lake), start, end, results)
+    arguments = (new, start, end, results)
     processes = [context.Process(target=_write, args=(n, *arguments)) for n in range(writers)]
     processes.append(context.Process(target=_read, args=arguments))
     for process in processes:
@@ -72,10 +70,7 @@ def measure(lake: Mapping[str, Any], writers: int, seconds: float) -> Measured:
     )
 
 
-def _write(
-    number: int, fields: dict[str, Any], start: Barrier, end: Event, results: multiprocessing.Queue
-) -> None:
-    lake = Lake(**fields)
+def _write(number: int, lake: Lake, start: Barrier, end: Event, results: multiprocessing.Queue) -> None:
     lake.rows("SELECT 1")
     start.wait()
     items: list[str] = []
@@ -106,8 +101,8 @@ def _replace(connection: Any, item: str) -> None:
     connection.unregister("given")
 
 
-def _read(fields: dict[str, Any], start: Barrier, end: Event, results: multiprocessing.Queue) -> None:
-    lake = Lake(**fields, read_only=True)
+def _read(lake: Lake, start: Barrier, end: Event, results: multiprocessing.Queue) -> None:
+    lake = replace(lake, read_only=True)
     lake.rows("SELECT 1")
     start.wait()
     reads, slowest_s, error, wrong = 0, 0.0, "", set()
@@ -127,7 +122,7 @@ def main() -> None:
     """Print the table; the argument is the number of seconds."""
     seconds = float(sys.argv[1]) if sys.argv[1:] else 60.0
     with tempfile.TemporaryDirectory() as folder:
-        lake = {"catalog": f"sqlite:{Path(folder)}/catalog.sqlite", "data": f"{Path(folder)}/data"}
+        lake = Lake(catalog=f"sqlite:{Path(folder)}/catalog.sqlite", data=f"{Path(folder)}/data")
         found = measure(lake, writers=8, seconds=seconds)
     print("| writers | readers | seconds | commits/s | slowest | reads/s | slowest | errors | wrong | lost |")
     print("|---|---|---|---|---|---|---|---|---|---|")

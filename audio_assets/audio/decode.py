@@ -21,7 +21,6 @@ import numpy as np
 
 from audio_assets.audio.chunk import reblock
 from audio_assets.audio.downmix import Samples
-from audio_assets.audio.ffmpeg import FFmpegReader
 from audio_assets.audio.libsndfile import SoundfileReader
 from audio_assets.audio.reader import AudioFormat, Reader, UnreadableError
 
@@ -257,6 +256,8 @@ def _readers(path: Path, name: str) -> list[Callable[[Path], Reader]]:
         raise _unreadable(name, error) from error
     if not magic:
         raise AudioError(f"{name}: found an empty file (0 bytes); wanted audio: copy or download it again")
+    from audio_assets.audio.ffmpeg import FFmpegReader  # what only plans a run needs no FFmpeg
+
     return [SoundfileReader, FFmpegReader] if magic in _LIBSNDFILE_MAGIC else [FFmpegReader]
 
 

@@ -14,9 +14,8 @@ from audio_assets.annotations.podcastfillers import read_podcastfillers
 from audio_assets.demo.compare import METRICS, TrackScores, mean_scores, score_tracks
 from audio_assets.demo.corpus import make_corpus
 from audio_assets.demo.stem_scores import score_drums, score_separation
-from audio_assets.instance import open_instance
 from audio_assets.launch import bad_items, launch, select_assets
-from audio_assets.platform import build_platform
+from audio_assets.platform import current_platform
 from audio_assets.register import import_events, register
 from audio_assets.settings import get_settings
 from audio_assets.watch import bar, run_progress
@@ -35,7 +34,7 @@ def show(size: Literal["tiny", "demo"], out: Console, err: Console) -> int:
     """Everything, with progress; 1 if anything could not be computed."""
     started = time.monotonic()
     settings = get_settings()
-    platform = build_platform(settings)
+    platform = current_platform()
     platform.prepare()
     with bar(err, "making the corpus") as progress:
         folder = settings.home / f"corpus-{size}"
@@ -46,7 +45,7 @@ def show(size: Literal["tiny", "demo"], out: Console, err: Console) -> int:
     out.print(f"Corpus in {folder}: {report.added} new recordings, {report.known} known.")
     names = select_assets(platform, None)
     with run_progress(err) as tally:
-        finished = launch(platform, lambda: open_instance(settings), names)
+        finished = launch(platform, names)
     if finished.run_ids:
         out.print(tally.table(names))
     else:

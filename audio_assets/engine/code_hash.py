@@ -120,6 +120,21 @@ def _is_library(root: str, own: set[str]) -> bool:
     return root not in own and _is_installed(root)
 
 
+def edited_since(time_ns: int) -> bool:
+    """Whether a loaded module of the project was edited after `time_ns`, in nanoseconds since 1970."""
+    own = set(OWN_PACKAGES)
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if path is None or _is_library(name.partition(".")[0], own):
+            continue
+        try:
+            if Path(path).stat().st_mtime_ns > time_ns:
+                return True
+        except OSError:
+            return True
+    return False
+
+
 @cache
 def _is_installed(root: str) -> bool:
     if root in sys.stdlib_module_names:

@@ -8,6 +8,9 @@ from typing import Any
 
 import dagster as dg
 
+# As Dagster logs the partitions of one output; `context.log_event` has no way to log several at once.
+from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
+
 from audio_assets.engine.ledger import read_entries
 from audio_assets.engine.outcomes import ItemResult
 from audio_assets.engine.partitions import Partitions
@@ -37,13 +40,16 @@ class Reporter:
 
     def chunk(self, results: Iterable[ItemResult]) -> None:
         """Report a stored chunk: each good item at once; shards wait until all is done."""
+        good = []
         for result in results:
             if self._shards:
                 self._touched.setdefault(result.asset, set()).add(result.item)
             elif result.outcome.is_good:
                 plan = self._run.plan[result.asset]
                 version, upstream = plan.fingerprints[result.item], plan.upstream[result.item]
-                self._log(result.asset, result.item, version, item_metadata(result), upstream)
+                metadata = item_metadata(result)
+                good.append(self._materialization(result.asset, result.item, version, metadata, upstream))
+        self._log(good)
 
     def finish(self, partitions: Partitions, items: Mapping[str, Item]) -> None:
         """Report what is stored and Dagster does not know: shards of `items`, and what was left over."""
@@ -55,8 +61,9 @@ class Reporter:
             else:
                 stored, touched = self._run.up_to_date(name), set()
             late = [key for key in stored if key not in touched and known.get(key) != stored[key]]
-            for key in [*(key for key in stored if key in touched), *late[:REPORTED_LATER]]:
-                self._log(name, key, stored[key], {"reported": "from the ledger"})
+            reported = [*(key for key in stored if key in touched), *late[:REPORTED_LATER]]
+            note = {"reported": "from the ledger"}
+            self._log([self._materialization(name, key, stored[key], note) for key in reported])
 
     def _shard_versions(self, name: str, partitions: Partitions, items: Mapping[str, Item]) -> dict[str, str]:
         """A data version for each shard of which all items are good."""
@@ -78,23 +85,29 @@ class Reporter:
         )
         return {partition: values.get(VERSION_TAG, "") for partition, values in tags.items()}
 
-    def _log(
+    def _materialization(
         self,
         name: str,
         partition: str,
         version: str,
         metadata: Mapping[str, Any],
         upstream: Mapping[str, str] | None = None,
-    ) -> None:
+    ) -> dg.AssetMaterialization:
         tags = {
             VERSION_TAG: version,
             "dagster/code_version": self._platform.graph.by_name[name].code_version,
             "dagster/data_version_is_user_provided": "true",
             **{f"dagster/input_data_version/{source}": value for source, value in (upstream or {}).items()},
         }
-        self._context.log_event(
-            dg.AssetMaterialization(name, partition=partition, metadata=metadata, tags=tags)
-        )
+        return dg.AssetMaterialization(name, partition=partition, metadata=metadata, tags=tags)
+
+    def _log(self, events: Sequence[dg.AssetMaterialization]) -> None:
+        """Log events, which the event log stores together if it can (see `BATCHED_EVENTS`)."""
+        step = self._context.get_step_execution_context()
+        batch: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
+        for number, event in enumerate(events, start=1):
+            is_last = number == len(events)
+            DagsterEvent.asset_materialization(step, event, DagsterEventBatchMetadata(batch, is_last))
 
 
 def run_metadata(summary: Summary) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def write_results(lake: Lake, results: Sequence[ItemResult], writing: Writing) -
             if old:
                 for table, condition in ((name, ""), (LEDGER, f"asset = '{name}' AND ")):
                     connection.execute(
-                        f'DELETE FROM "{table}" WHERE {condition} item IN (SELECT unnest(?))', [old]
+                        f'DELETE FROM "{table}" WHERE {condition} item IN (SELECT unnest({quoted(old)}))'
                     )
             if tables[name].num_rows:
                 insert_rows(connection, name, tables[name])
@@ -146,16 +146,14 @@ def forget(lake: Lake, assets: Sequence[str], items: Sequence[str] | None, outco
 
     Returns their number.
     """
-    condition = "asset IN (SELECT unnest(?)) AND outcome = ?"
-    parameters: list[object] = [list(assets), outcome.value]
+    condition = f"asset IN (SELECT unnest({quoted(assets)})) AND outcome = '{outcome.value}'"
     if items is not None:
-        condition += " AND item IN (SELECT unnest(?))"
-        parameters.append(list(items))
+        condition += f" AND item IN (SELECT unnest({quoted(items)}))"
     removed = 0
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         nonlocal removed
-        count = connection.execute(f"DELETE FROM ledger WHERE {condition}", parameters).fetchone()
+        count = connection.execute(f"DELETE FROM ledger WHERE {condition}").fetchone()
         removed = int(count[0]) if count else 0
 
     lake.write(change)
@@ -167,8 +165,8 @@ def _existing(
 ) -> set[tuple[str, str]]:
     items = sorted({result.item for group in by_asset.values() for result in group})
     found = connection.execute(
-        "SELECT asset, item FROM ledger WHERE asset IN (SELECT unnest(?)) AND item IN (SELECT unnest(?))",
-        [list(by_asset), items],
+        f"SELECT asset, item FROM ledger WHERE asset IN (SELECT unnest({quoted(by_asset)})) "
+        f"AND item IN (SELECT unnest({quoted(items)}))"
     ).fetchall()
     return {(asset, item) for asset, item in found}
 

@@ -20,7 +20,7 @@ from audio_assets.engine.ledger import FEW_ITEMS, LEDGER, LEDGER_COLUMNS, arrow_
 from audio_assets.engine.plan import DEFAULT, Plan, RunOptions, State, make_plan
 from audio_assets.engine.tables import FLOAT, TEXT, Column, Item, ItemKind
 from audio_assets.engine.training_asset import TrainingAsset
-from audio_assets.resources.lake import Lake
+from audio_assets.resources.lake import Lake, quoted
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
 
@@ -56,9 +56,9 @@ class Platform:
         """How each asset is computed under these settings."""
         return self.graph.recipes(self.settings, [asset.name for asset in self.collections])
 
-    def models(self) -> dict[str, Checkpoint]:
-        """The newest checkpoint of each training that item assets need."""
-        names = {asset.model for asset in self.graph.assets if asset.model}
+    def models(self, assets: Iterable[str]) -> dict[str, Checkpoint]:
+        """The newest checkpoint of each training that `assets` need."""
+        names = {model for name in assets if (model := self.graph.by_name[name].model)}
         found = {name: latest_checkpoint(self.lake, name) for name in sorted(names)}
         return {name: checkpoint for name, checkpoint in found.items() if checkpoint is not None}
 
@@ -121,7 +121,7 @@ class Platform:
             connection.execute(f"DELETE FROM {DICTIONARY}")
             connection.execute(f"INSERT INTO {DICTIONARY} SELECT * FROM dictionary")
             connection.execute(f"DELETE FROM {STATE}")
-            connection.execute(f"INSERT INTO {STATE} VALUES (?)", [schema_hash])
+            connection.execute(f"INSERT INTO {STATE} VALUES ('{schema_hash}')")
 
         self.lake.write(change)
 
@@ -150,12 +150,10 @@ class Platform:
     def items(self, kind: ItemKind, keys: Sequence[str] | None = None) -> dict[str, Item]:
         """Items of the catalog by key, in its order: all of a kind, or those of `keys`."""
         query = f'SELECT * FROM "{kind.plural}"'
-        parameters = []
         if keys is not None and len(keys) <= FEW_ITEMS:
-            query += " WHERE item IN (SELECT unnest(?))"
-            parameters = [list(keys)]
+            query += f" WHERE item IN (SELECT unnest({quoted(keys)}))"
         with self.lake.get_connection() as connection:
-            cursor = connection.execute(f"{query} ORDER BY item", parameters)
+            cursor = connection.execute(f"{query} ORDER BY item")
             names = [column[0] for column in cursor.description]
             records = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         wanted = None if keys is None else set(keys)
@@ -181,7 +179,7 @@ class Platform:
             names,
             items,
             entries=entries,
-            recipes=self.recipes_with(self.models()),
+            recipes=self.recipes_with(self.models(names)),
             code=self.code,
             options=options,
         )

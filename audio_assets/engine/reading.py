@@ -8,6 +8,7 @@ import duckdb
 
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.tables import Row
+from audio_assets.resources.lake import quoted
 
 RowsByItem = dict[str, list[Row]]
 
@@ -20,11 +21,11 @@ def rows_by_item(
     Items without rows are left out; a table that the platform does not have has none.
     """
     ordered = f' ORDER BY "{order}"' if order else ""
-    query = f'SELECT * FROM "{table}" WHERE item IN (SELECT unnest(?)){ordered}'
+    query = f'SELECT * FROM "{table}" WHERE item IN (SELECT unnest({quoted(items)})){ordered}'
     found: RowsByItem = {}
     with platform.lake.get_connection() as connection:
         try:
-            cursor = connection.execute(query, [list(items)])
+            cursor = connection.execute(query)
         except duckdb.CatalogException:
             return found
         columns = [column[0] for column in cursor.description]

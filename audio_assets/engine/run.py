@@ -19,6 +19,7 @@ from audio_assets.engine.progress import observer
 from audio_assets.engine.tables import Item, Row
 from audio_assets.engine.tasks import ItemTask, Limits, Task, Upstream, WorkerSetup
 from audio_assets.engine.workers import LocalWorkers
+from audio_assets.resources.lake import quoted
 
 UPSTREAM_WINDOW = 64  # items whose upstream rows are read with one query
 
@@ -74,7 +75,7 @@ class BundleRun:
         # Upstream is read as of this snapshot, so that fingerprints and values belong together even if
         # another run computes upstream again meanwhile.
         self._snapshot = platform.lake.snapshot()
-        self._models = platform.models()
+        self._models = platform.models(names)
         self._recipes = platform.recipes_with(self._models)
         self._entries: Entries = read_entries(platform.lake, needed, list(items), self._snapshot)
         self.plan: Plan = make_plan(
@@ -218,9 +219,9 @@ class BundleRun:
         listed = ", ".join(f'"{column}"' for column in columns)
         query = (
             f'SELECT item, {listed} FROM "{name}" AT (VERSION => {self._snapshot}) '
-            "WHERE item IN (SELECT unnest(?)) ORDER BY rowid"
+            f"WHERE item IN (SELECT unnest({quoted(keys)})) ORDER BY rowid"
         )
-        for key, *values in self._platform.lake.rows(query, [keys]):
+        for key, *values in self._platform.lake.rows(query):
             rows.setdefault(key, []).append(dict(zip(columns, values, strict=True)))
         return rows
 
@@ -250,4 +251,5 @@ def local_workers(
         memory_bytes={a.name: (a.memory_limit_gib or settings.memory_limit_gib) * 2**30 for a in assets},
     )
     count = min(settings.workers, items)
-    return LocalWorkers(count, setup, limits)
+    # What computes on an accelerator would hold its memory.
+    return LocalWorkers(count, setup, limits, keep=all(asset.pool is None for asset in assets))

@@ -73,6 +73,10 @@ class WorkerSetup:
     models: Mapping[str, Path] = field(default_factory=dict)
 
 
+REST = ("rest",)
+"""Sent to a worker whose run is done with it, and that may serve another."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one worker may use for one asset of one item."""

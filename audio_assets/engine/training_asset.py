@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from audio_assets.engine.code_hash import CodeState, code_state
 from audio_assets.engine.tables import TEXT, Column, Item, ItemKind, ResultTable
-from audio_assets.resources.lake import Lake
+from audio_assets.resources.lake import Lake, quoted
 from audio_assets.resources.objects import Objects
 from audio_assets.resources.tracking import Tracker
 
@@ -91,9 +91,9 @@ class Training:
         with self.lake.get_connection() as connection:
             query = (
                 f'SELECT * FROM "{table}" AT (VERSION => {self.snapshot}) '
-                "WHERE item IN (SELECT unnest(?)) ORDER BY item"
+                f"WHERE item IN (SELECT unnest({quoted(self.items)})) ORDER BY item"
             )
-            return connection.execute(query, [list(self.items)]).pl()
+            return connection.execute(query).pl()
 
     def lightning_logger(self) -> Logger:
         """A logger for Lightning's `Trainer` that sends the metrics of every epoch to MLflow."""

@@ -1,12 +1,14 @@
 """The worker process: computes tasks that come down a pipe, one after the other.
 
-Started by `WorkerProcess` as ``python -m audio_assets.engine.worker FD PARENT``. Messages to the run:
-``("ready",)`` or ``("broken", reason)``, then those of `Computer`.
+Started by `WorkerProcess` as ``python -m audio_assets.engine.worker FD PARENT``. What comes down the pipe
+is a `WorkerSetup`, which is answered by ``("ready",)`` or ``("broken", reason)``; tasks, which are answered
+by the messages of `Computer`; and `REST`: drop what was loaded, and wait a while for another setup.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import sys
 import threading
@@ -14,7 +16,11 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 
+from audio_assets.engine.code_hash import edited_since
 from audio_assets.engine.compute import CodeChanged, Computer
+from audio_assets.engine.tasks import Task, WorkerSetup
+
+LONGEST_REST_S = 60.0
 
 
 def main() -> None:
@@ -27,20 +33,40 @@ def main() -> None:
     os.set_inheritable(descriptor, False)
     os.register_at_fork(after_in_child=connection.close)
     try:
-        computer = Computer(connection.recv(), connection.send)
+        _serve(connection)
+    except EOFError:
+        return
+
+
+def _serve(connection: Connection) -> None:
+    computer = None
+    started_ns = time.time_ns()
+    while True:
+        match connection.recv():
+            case WorkerSetup() as setup:
+                if edited_since(started_ns):
+                    return  # what is loaded may not be what the files say; a fresh process takes over
+                computer = _load(setup, connection)
+            case Task() as task if computer is not None:
+                computer.compute(task)
+            case _:  # REST
+                computer = None
+                gc.collect()
+                if not connection.poll(LONGEST_REST_S):
+                    return
+
+
+def _load(setup: WorkerSetup, connection: Connection) -> Computer | None:
+    try:
+        computer = Computer(setup, connection.send)
     except CodeChanged as error:
         connection.send(("broken", str(error)))
-        return
+        return None
     except Exception:
         connection.send(("broken", traceback.format_exc()))
-        return
+        return None
     connection.send(("ready",))
-    while True:
-        try:
-            task = connection.recv()
-        except EOFError:
-            return
-        computer.compute(task)
+    return computer
 
 
 def _end_with(parent: int) -> None:

@@ -1,7 +1,8 @@
 """`WorkerProcess`: one worker as its run sees it, which starts it, feeds it, and watches its limits.
 
 A task is sent only to a worker that waits for one, so that the two can never block each other with
-messages that neither reads.
+messages that neither reads. A worker that is done rests, and is taken by the next run of this process
+that wants one: to start it and import what most assets need takes longer than many a run.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Pipe
 from pathlib import Path
@@ -22,13 +25,19 @@ from typing import Any
 import psutil
 
 from audio_assets.engine.outcomes import ItemResult
-from audio_assets.engine.tasks import Limits, Task, WorkerSetup
+from audio_assets.engine.tasks import REST, Limits, Task, WorkerSetup
 from audio_assets.errors import UserError
 
 POLL_S = 0.2
 START_LIMIT_S = 300.0
 END_LIMIT_S = 5.0
 DETAIL_BYTES = 2000
+LARGEST_RESTING_BYTES = 384 * 2**20
+NO_LIMITS = Limits({}, {})
+
+STARTER = ThreadPoolExecutor(1, "worker-starter")
+RESTING: deque[WorkerProcess] = deque()
+os.register_at_fork(after_in_child=RESTING.clear)  # they are the parent's
 
 
 class WorkerError(UserError, RuntimeError):
@@ -46,27 +55,59 @@ class WorkerDied(Exception):
 
 
 class WorkerProcess:
-    """A process with the assets of `setup` loaded; `await_ready` first, then any number of tasks."""
+    """A process that computes tasks: `load` and `await_ready` first, then any number of them."""
 
-    def __init__(self, setup: WorkerSetup, limits: Limits, threads: int) -> None:
-        self._limits = limits
+    def __init__(self, threads: int) -> None:
+        self._environment = _environment(threads)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
         self._pipe, theirs = Pipe()
-        self._process = subprocess.Popen(
+        # Linux ends a worker together with the thread that started it, so that thread must last.
+        self._process = STARTER.submit(self._start, theirs.fileno()).result()
+        theirs.close()
+        self._limits = NO_LIMITS
+        self._stopped_for: str | None = None
+        self._stopped_at = 0.0
+        self.has_rested = False
+
+    def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             [
                 *(sys.executable, "-P", "-m", "audio_assets.engine.worker"),
-                *(str(theirs.fileno()), str(os.getpid())),
+                *(str(descriptor), str(os.getpid())),
             ],
-            pass_fds=[theirs.fileno()],
+            pass_fds=[descriptor],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env=_environment(threads),
+            env=self._environment,
             start_new_session=True,  # Ctrl-C is for the run, and ending the worker ends what it started
         )
-        theirs.close()
-        self._stopped_for: str | None = None
-        self._stopped_at = 0.0
+
+    @classmethod
+    def take(cls, threads: int) -> WorkerProcess:
+        """A worker that rests and has the environment that a new one would have, or else a new one."""
+        wanted = _environment(threads)
+        while True:
+            try:
+                process = RESTING.pop()
+            except IndexError:
+                return cls(threads)
+            if process._process.poll() is None and _same(process._environment, wanted):
+                return process
+            process.close()
+
+    def rest(self) -> None:
+        """Let the next run of this process have the worker, if it is not too large; else end it."""
+        if self._memory_bytes() > LARGEST_RESTING_BYTES:
+            self.close()
+            return
+        self._send(REST)
+        self.has_rested = True
+        RESTING.append(self)
+
+    def load(self, setup: WorkerSetup, limits: Limits) -> None:
+        """Have the worker load the assets of `setup`; `await_ready` waits for it."""
+        self._limits = limits
         self._begin(None, START_LIMIT_S)
         self._send(setup)
 
@@ -195,6 +236,15 @@ def _environment(threads: int) -> dict[str, str]:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return {**os.environ, "PYTHONPATH": path, **dict.fromkeys(names, str(threads))}
+
+
+def _same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether two environments are the same to a worker, which knows nothing of Dagster."""
+    return all(
+        one.get(name) == other.get(name)
+        for name in one.keys() | other.keys()
+        if not name.startswith("DAGSTER_")
+    )
 
 
 def _cause(code: int | None) -> str:

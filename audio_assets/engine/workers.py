@@ -28,14 +28,18 @@ FAILED_STARTS = 3
 class LocalWorkers:
     """`count` worker processes with the assets of `setup` loaded, used within a ``with`` block.
 
-    `threads` is how many threads numerical libraries may use within each.
+    `threads` is how many threads numerical libraries may use within each. Without `keep` they end
+    when their work has; else they rest, for the next run of this process.
     """
 
-    def __init__(self, count: int, setup: WorkerSetup, limits: Limits, threads: int = 1) -> None:
+    def __init__(
+        self, count: int, setup: WorkerSetup, limits: Limits, threads: int = 1, *, keep: bool = False
+    ) -> None:
         self._count = count
         self._setup = setup
         self._limits = limits
         self._threads = threads
+        self._keep = keep
         self._lanes: list[_Lane] = []
 
     def __enter__(self) -> LocalWorkers:
@@ -65,7 +69,7 @@ class LocalWorkers:
         """
         results: Queue[ItemResult | BaseException | _Ended] = Queue(ahead)
         source = _Shared(tasks)
-        self._lanes = [_Lane(self._start_process, source, results) for _ in range(self._count)]
+        self._lanes = [_Lane(self._take_process, source, results, self._keep) for _ in range(self._count)]
         for lane in self._lanes:
             lane.start()
         running = self._count
@@ -82,11 +86,13 @@ class LocalWorkers:
             else:
                 yield result
 
-    def _start_process(self) -> WorkerProcess:
+    def _take_process(self) -> WorkerProcess:
         try:
-            return WorkerProcess(self._setup, self._limits, self._threads)
+            process = WorkerProcess.take(self._threads)
         except OSError as error:
             raise WorkerError(f"A worker process cannot be started: {error}") from error
+        process.load(self._setup, self._limits)
+        return process
 
 
 class _Ended:
@@ -113,12 +119,14 @@ class _Lane(Thread):
 
     def __init__(
         self,
-        start_process: Callable[[], WorkerProcess],
+        take_process: Callable[[], WorkerProcess],
         source: Iterator[Task],
         results: Queue[ItemResult | BaseException | _Ended],
+        keep: bool,
     ) -> None:
         super().__init__(daemon=True)
-        self._start_process = start_process
+        self._take_process = take_process
+        self._keep = keep
         self._source = source
         self._results = results
         self._process: WorkerProcess | None = None
@@ -132,6 +140,7 @@ class _Lane(Thread):
                     self._put(result)
                 if self._stopped:
                     return
+            self._end_process()
         except BaseException as error:
             self._put(error)
         finally:
@@ -173,13 +182,24 @@ class _Lane(Thread):
                 yield from results
 
     def _ready_process(self) -> WorkerProcess:
-        if self._process is None:
+        while self._process is None:
             with self._lock:
-                self._process = self._start_process()
+                self._process = process = self._take_process()
                 if self._stopped:
-                    self._process.kill()
-            self._process.await_ready()
+                    process.kill()
+            try:
+                process.await_ready()
+            except WorkerDied:
+                if not process.has_rested or self._stopped:
+                    raise
+                self._drop_process()  # it had rested for too long, or since before an edit
         return self._process
+
+    def _end_process(self) -> None:
+        with self._lock:
+            if self._keep and self._process is not None and not self._stopped:
+                self._process.rest()
+                self._process = None
 
     def _drop_process(self) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ from pathlib import Path
 from audio_assets.assets.catalog import TRACK
 from audio_assets.engine.platform import Platform
 from audio_assets.export.common import Export, ExportReport
+from audio_assets.resources.lake import quoted
 
 VIEW = "track_features"
 
@@ -28,9 +29,8 @@ def export_parquet(platform: Platform, keys: Sequence[str] | None, folder: Path)
         for table in (VIEW, TRACK.plural, *tables):
             path = Path(staged) / f"{table}.parquet"
             connection.execute(
-                f'COPY (SELECT * FROM "{table}" WHERE item IN (SELECT unnest(?)) ORDER BY ALL) '
-                f"TO '{path}' (FORMAT parquet, COMPRESSION zstd)",
-                [list(export.items)],
+                f'COPY (SELECT * FROM "{table}" WHERE item IN (SELECT unnest({quoted(export.items)})) '
+                f"ORDER BY ALL) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
             )
             export.write(path.name, path.read_bytes())
     return export.report

@@ -1,21 +1,24 @@
-"""Dagster's event log in SQLite, with connections that are kept open.
+"""Dagster's event log in SQLite, with connections that are kept open and events that are stored together.
 
 Dagster opens a database, compiles its statements and closes the database again for every event, which on
 closing copies the write-ahead log and waits for the disk. A run over many items logs an event for each, so
-that was most of a cheap run's time. Here the databases used last stay open. With ``synchronous = NORMAL`` a
-power failure may cost the last events, never more; the next run over the same items logs them again, since
-the ledger has them.
+that was most of a cheap run's time. Here the databases used last stay open, and the events of a chunk of
+items are one transaction (Dagster hands them over together where DAGSTER_EVENT_BATCH_SIZE is set).
+
+With ``synchronous = NORMAL`` a power failure may cost the last events, never more; the next run over the
+same items logs them again, since the ledger has them.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dagster import StringSource
+from dagster import DagsterEventType, EventLogEntry, StringSource
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
@@ -50,6 +53,27 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events in their order; materializations of one run in one transaction per database."""
+        runs = {event.run_id for event in events}
+        kinds = {event.dagster_event_type for event in events}
+        if len(runs) != 1 or kinds != {DagsterEventType.ASSET_MATERIALIZATION}:
+            super().store_event_batch(events)
+            return
+        rows = [self._event_to_row(event) for event in events]
+        insert = SqlEventLogStorageTable.insert()
+        with self.run_connection(runs.pop()) as connection:
+            connection.execute(insert, rows)
+        with self.index_connection() as connection:  # the mirror of all runs, which queries of assets use
+            numbers = [int(connection.execute(insert, row).lastrowid) for row in rows]
+            self._store_asset_event_tags(connection, events, numbers)
+            last = {
+                event.get_dagster_event().asset_key: (event, number)
+                for event, number in zip(events, numbers, strict=True)
+            }
+            for event, number in last.values():
+                self._store_asset_event(connection, event, number)
 
     def _opened(self, shard: str) -> Engine:
         engines = self._engines = self._engines or OrderedDict()

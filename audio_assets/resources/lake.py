@@ -1,9 +1,10 @@
 """The lake: DuckLake tables, read by anyone while the platform writes.
 
-A `Lake` is dagster-duckdb's resource with a DuckLake catalog attached (SQLite in a file, or
-Postgres). All statements run on cursors of one in-memory DuckDB per process. Write transactions are
-serialised, by a file lock beside a SQLite catalog or an advisory lock in Postgres, and tried again
-when another program keeps the catalog busy, so that callers see neither conflicts nor lost rows.
+A `Lake` is DuckDB with a DuckLake catalog attached (SQLite in a file, or Postgres). All statements
+run on cursors of one in-memory DuckDB per process. Write transactions are serialised, by a file lock
+beside a SQLite catalog or an advisory lock in Postgres, and tried again when another program keeps the
+catalog busy, so that callers see neither conflicts nor lost rows. Dagster is not needed to use it;
+`lake_resource` hands it to Dagster's assets.
 
 The DuckDB extensions come from wheels; nothing is fetched at run time.
 """
@@ -13,16 +14,15 @@ from __future__ import annotations
 import importlib.util
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import duckdb
-from dagster_duckdb import DuckDBResource
 from filelock import FileLock, Timeout
-from pydantic import PrivateAttr
 
 from audio_assets.errors import UserError
 from audio_assets.settings import Settings
@@ -35,16 +35,16 @@ class LakeError(UserError, RuntimeError):
     """The lake cannot be opened, read or written; the message says what to do."""
 
 
-class Lake(DuckDBResource):
+@dataclass
+class Lake:
     """The lake's tables.
 
     `catalog` is ``sqlite:PATH`` or ``postgres:CONNECTION STRING``, `data` a folder or an
     ``s3://bucket/prefix``. With `read_only` no statement can change anything. `lock_wait_s` is how long
     a write waits for its turn among the platform's writers, `busy_wait_s` how long it then waits for
-    other programs.
+    other programs. `connection_config` are further settings of DuckDB.
     """
 
-    database: str = ":memory:"
     catalog: str
     data: str
     read_only: bool = False
@@ -53,11 +53,18 @@ class Lake(DuckDBResource):
     s3_endpoint: str = ""
     s3_region: str = "us-east-1"
     s3_key_id: str = ""
-    s3_secret: str = ""
+    s3_secret: str = field(default="", repr=False)
+    connection_config: Mapping[str, str] = field(default_factory=dict)
 
-    _base: duckdb.DuckDBPyConnection | None = PrivateAttr(default=None)
-    _opening: Any = PrivateAttr(default_factory=Lock)
-    _writing: Any = PrivateAttr(default_factory=Lock)
+    _base: duckdb.DuckDBPyConnection | None = field(default=None, init=False, repr=False, compare=False)
+    _opening: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _writing: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.init}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # another process has a connection of its own
 
     @classmethod
     def from_settings(cls, settings: Settings, *, read_only: bool = False) -> Lake:
@@ -177,7 +184,7 @@ class Lake(DuckDBResource):
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(
-            self.database,
+            ":memory:",
             config={
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
@@ -318,10 +325,10 @@ def _quote(text: str) -> str:
 def quoted(values: Iterable[str]) -> str:
     """`values` as a list of SQL literals.
 
-    For the few queries that every command makes: the first value that DuckDB's Python package is given as
-    a parameter makes it import pandas, which takes as long as all the rest.
+    The first value that DuckDB's Python package is given as a parameter makes it import pandas, which takes
+    as long as all the rest of a short command; so keys and names go into the text of a query.
 
     >>> quoted(["tempo", "it's"])
-    "['tempo', 'it''s']"
+    "['tempo', 'it''s']::VARCHAR[]"
     """
-    return "[" + ", ".join("'" + value.replace("'", "''") + "'" for value in values) + "]"
+    return f"[{', '.join(_quote(value) for value in values)}]::VARCHAR[]"

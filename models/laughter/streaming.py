@@ -10,7 +10,6 @@ A rank owns whole lanes, so ranks read different chunks. The number of lanes bel
 set, so the batches are the same for any number of ranks that divides it.
 """
 
-import mmap
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -80,7 +79,7 @@ class StreamingFrames:
                 f"the first shard {self.dtype} of {self.input_dim}; wanted the same: "
                 "make all of them with the same backend"
             )
-        return frames.contiguous()
+        return frames
 
 
 class _Plan:
@@ -117,36 +116,40 @@ class _Plan:
     def batches(self, indices: range) -> Iterator[Batch]:
         """The batches of these numbers, in order; a thread reads the next block meanwhile."""
         blocks: dict[int, Future[_Block]] = {}
+        most = self._batches_per_block * self._per_batch * len(self._first)
+        # Blocks take turns: batches are copies, so a block's memory is free when the next but one is read.
+        memory = [torch.empty(most, self._data.input_dim, dtype=self._data.dtype) for _ in range(2)]
         n_blocks = -(-self.n_batches // self._batches_per_block)
         with ThreadPoolExecutor(1) as pool:
             for index in indices:
                 number, place = divmod(index, self._batches_per_block)
                 blocks = {
-                    held: blocks.get(held) or pool.submit(self._open, held)
+                    held: blocks.get(held) or pool.submit(self._open, held, memory[held % 2])
                     for held in range(number, min(number + 2, n_blocks))
                 }
                 yield blocks[number].result().batch(place)
 
-    def _open(self, number: int) -> "_Block":
+    def _open(self, number: int, memory: torch.Tensor) -> "_Block":
         stretch = self._batches_per_block * self._per_batch
         begin = self._first + number * stretch
         end = np.clip(self._last, begin, begin + stretch)
         pieces = np.concatenate([self._pieces(b, e) for b, e in zip(begin, end, strict=True)])
-        chunks = [self._data.read(*piece) for piece in pieces.tolist()]
-        labels = [self._data.shards[index].labels[a:b] for index, a, b in pieces.tolist()]
+        labels = [np.empty(0, np.float32)]
+        filled = 0
+        for index, first, last in pieces.tolist():
+            memory[filled : filled + last - first] = self._data.read(index, first, last)
+            labels.append(self._data.shards[index].labels[first:last])
+            filled += last - first
         n_frames = end - begin
         order = np.tile(np.arange(n_frames.max()), (self._all_lanes, 1))
         if self._epoch.shuffle:
             # Drawn for the lanes of all ranks: a lane's order does not depend on whose it is.
             order = self._epoch.generator(_ORDER, number).permuted(order, axis=1)
         return _Block(
-            chunks=[_resident(chunk.view(torch.uint8).numpy()) for chunk in chunks],
-            ends=np.cumsum([len(chunk) for chunk in chunks], dtype=np.int64),
-            labels=np.concatenate([np.empty(0, np.float32), *labels], dtype=np.float32),
+            frames=memory[:filled],
+            labels=torch.from_numpy(np.concatenate(labels, dtype=np.float32)),
             order=order[self._mine] + (np.cumsum(n_frames) - n_frames)[:, None],
             per_batch=self._per_batch,
-            input_dim=self._data.input_dim,
-            dtype=self._data.dtype,
         )
 
     def _pieces(self, begin: int, end: int) -> Indices:
@@ -165,41 +168,20 @@ class _Plan:
 class _Block:
     """Frames in reach: the next stretch of each of a rank's lanes.
 
-    Frames are held as the bytes of their rows, [frames, bytes] per chunk, so that one gather serves
-    every dtype; `order` [lanes, n] says where in the concatenated chunks the batches find theirs.
+    `order` [lanes, n] says where in `frames` the batches find theirs.
     """
 
-    chunks: list[npt.NDArray[np.uint8]]
-    ends: Indices
-    labels: npt.NDArray[np.float32]
+    frames: torch.Tensor
+    labels: torch.Tensor
     order: Indices
     per_batch: int
-    input_dim: int
-    dtype: torch.dtype
 
     def batch(self, place: int) -> Batch:
         """The batch at `place` of the block."""
-        # Sorted, because a chunk's frames are then gathered in one go, and in the order they lie.
         part = slice(place * self.per_batch, (place + 1) * self.per_batch)
-        positions = np.sort(self.order[:, part], axis=None)
-        frames = torch.empty(len(positions), self.input_dim, dtype=self.dtype)
-        rows = frames.view(torch.uint8).numpy()
-        cuts = np.searchsorted(positions, self.ends)
-        start = offset = 0
-        for chunk, stop, end in zip(self.chunks, cuts.tolist(), self.ends.tolist(), strict=True):
-            # mode="clip" lets numpy write to `out` without a copy in between.
-            chunk.take(positions[start:stop] - offset, axis=0, out=rows[start:stop], mode="clip")
-            start, offset = stop, end
-        return Batch(frames, torch.from_numpy(self.labels[positions]))
-
-
-def _resident(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The same rows, brought into memory if they are mapped from a file.
-
-    Touching every page here, on the reading thread, keeps the wait for it off the training.
-    """
-    rows[:, :: mmap.PAGESIZE].max(initial=0)
-    return rows
+        # In the order in which they lie in memory, which is quicker; a batch has none of its own.
+        positions = torch.from_numpy(np.sort(self.order[:, part], axis=None))
+        return Batch(self.frames.index_select(0, positions), self.labels[positions])
 
 
 def _cut(index: int, n_frames: int, chunk_frames: int) -> Indices:

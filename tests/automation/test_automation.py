@@ -23,7 +23,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def tick_sensor(settings: Settings, instance: dg.DagsterInstance) -> list[dg.RunRequest]:
-    sensor = build_definitions(settings).resolve_sensor_def("inbox")
+    sensor = build_definitions(build_platform(settings)).resolve_sensor_def("inbox")
     context = dg.build_sensor_context(instance=instance)
     return [r for r in sensor(context) if isinstance(r, dg.RunRequest)]
 
@@ -43,7 +43,7 @@ def test_the_inbox_sensor_registers_new_files_once_and_asks_for_their_items(sett
 
 
 def test_an_empty_inbox_is_skipped_with_a_reason(settings: Settings):
-    sensor = build_definitions(settings).resolve_sensor_def("inbox")
+    sensor = build_definitions(build_platform(settings)).resolve_sensor_def("inbox")
     with dg.instance_for_test() as instance:
         (skip,) = list(sensor(dg.build_sensor_context(instance=instance)))
     assert isinstance(skip, dg.SkipReason) and "No audio" in str(skip.skip_message)
@@ -54,7 +54,7 @@ def test_the_schedule_asks_for_what_is_missing_and_not_for_failed_items(settings
     platform = build_platform(settings)
     platform.prepare()
     register(platform, [settings.inbox])
-    schedule = build_definitions(settings).resolve_schedule_def("compute_tracks")
+    schedule = build_definitions(build_platform(settings)).resolve_schedule_def("compute_tracks")
     with dg.instance_for_test() as instance:
         request = schedule(dg.build_schedule_context(instance=instance))
         assert isinstance(request, dg.RunRequest)

@@ -56,6 +56,13 @@ class Desk:
             },
         )
 
+    def materialized(self, result: dg.JobExecutionResult) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for entry in self.instance.all_logs(result.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION):
+            event = entry.get_dagster_event()
+            found.setdefault(event.asset_key.to_user_string(), []).append(event.partition)
+        return {asset: sorted(partitions) for asset, partitions in found.items()}
+
     def data_versions(self, asset: str) -> dict[str, str]:
         records = self.instance.fetch_materializations(dg.AssetKey(asset), limit=1000).records
         versions: dict[str, str] = {}
@@ -71,14 +78,6 @@ def desk(bench: Bench) -> Iterator[Desk]:
         yield Desk(bench, instance)
 
 
-def materialized(result: dg.JobExecutionResult) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for event in result.all_events:
-        if event.is_step_materialization:
-            found.setdefault(event.asset_key.to_user_string(), []).append(event.partition)
-    return {asset: sorted(partitions) for asset, partitions in found.items()}
-
-
 def ledger_versions(bench: Bench, asset: str) -> dict[str, str]:
     query = "SELECT item, fingerprint FROM ledger WHERE asset = '{}' AND outcome IN ('ok', 'not_applicable')"
     return dict(bench.query(query.format(asset)))
@@ -87,7 +86,7 @@ def ledger_versions(bench: Bench, asset: str) -> dict[str, str]:
 def test_exactly_the_good_partitions_are_materialized_with_their_fingerprint_as_data_version(desk):
     desk.bench.add(NOTES)
     result = desk.run()
-    assert materialized(result) == {
+    assert desk.materialized(result) == {
         "lengths": ["a", "c", "d"],
         "words": ["a", "b", "c", "d"],
         "ratios": ["a", "c", "d"],
@@ -121,14 +120,14 @@ def test_only_selected_assets_are_computed_and_materialized(desk):
     desk.bench.add({"a": "two words"})
     result = desk.run(["words"], keys=("a", "a"))
     assert result.success
-    assert materialized(result) == {"words": ["a"]}
+    assert desk.materialized(result) == {"words": ["a"]}
     assert desk.bench.query("SELECT DISTINCT asset FROM ledger") == [("words",)]
 
 
 def test_only_the_partitions_of_the_range_are_computed_and_of_those_only_the_named(desk):
     desk.bench.add(dict.fromkeys("abcd", "note"))
-    assert materialized(desk.run(["words"], keys=("b", "c"))) == {"words": ["b", "c"]}
-    assert materialized(desk.run(["words"], tags={ITEMS_TAG: "a,nowhere"})) == {"words": ["a"]}
+    assert desk.materialized(desk.run(["words"], keys=("b", "c"))) == {"words": ["b", "c"]}
+    assert desk.materialized(desk.run(["words"], tags={ITEMS_TAG: "a,nowhere"})) == {"words": ["a"]}
     assert ledger_versions(desk.bench, "words").keys() == set("abc")
 
 
@@ -137,7 +136,7 @@ def test_a_run_with_nothing_to_do_materializes_nothing_and_succeeds(desk):
     assert desk.run().success
     again = desk.run()
     assert again.success
-    assert materialized(again) == {}
+    assert desk.materialized(again) == {}
     assert [e for e in again.all_events if e.event_type == dg.DagsterEventType.ASSET_OBSERVATION] == []
 
 
@@ -147,8 +146,8 @@ def test_failed_items_are_tried_again_from_the_ui_and_not_where_the_configuratio
     (desk.bench.folder / "b.txt").write_text("mended")
     unasked = desk.run(["lengths"], keys=("a", "b"), failed=False)
     assert unasked.success
-    assert materialized(unasked) == {}
-    assert materialized(desk.run(["lengths"], keys=("a", "b"))) == {"lengths": ["b"]}
+    assert desk.materialized(unasked) == {}
+    assert desk.materialized(desk.run(["lengths"], keys=("a", "b"))) == {"lengths": ["b"]}
 
 
 def test_what_a_killed_run_had_stored_but_not_reported_is_reported_by_the_next(desk):
@@ -156,9 +155,9 @@ def test_what_a_killed_run_had_stored_but_not_reported_is_reported_by_the_next(d
     desk.run(["words"], keys=("a", "b"))
     desk.bench.run(["words"])  # stores all, without Dagster knowing
     result = desk.run(["words"])
-    assert materialized(result) == {"words": ["c", "d"]}
+    assert desk.materialized(result) == {"words": ["c", "d"]}
     assert desk.data_versions("words") == ledger_versions(desk.bench, "words")
-    assert materialized(desk.run(["words"])) == {}
+    assert desk.materialized(desk.run(["words"])) == {}
 
 
 def test_a_value_computed_anew_behind_dagsters_back_gets_its_new_data_version(desk):
@@ -175,8 +174,8 @@ def test_what_is_reported_late_is_bounded(desk, monkeypatch):
     desk.bench.add(dict.fromkeys("abcd", "note"))
     desk.bench.run(["words"])
     monkeypatch.setattr(dagster_report, "REPORTED_LATER", 3)
-    assert len(materialized(desk.run(["words"]))["words"]) == 3
-    assert len(materialized(desk.run(["words"]))["words"]) == 1
+    assert len(desk.materialized(desk.run(["words"]))["words"]) == 3
+    assert len(desk.materialized(desk.run(["words"]))["words"]) == 1
 
 
 def test_checks_tell_whether_all_stored_values_are_in_range(desk):
@@ -245,15 +244,15 @@ def test_a_shard_is_materialized_when_all_its_items_are_good(sharded):
     assert set(shards.values()) == {"00000", "00001", "00002", "00003"}
     result = sharded.run(["lengths", "words"], keys=("00000", "00003"))
     good = sorted(set(shards.values()) - {shards["bad"]})
-    assert materialized(result) == {"lengths": good, "words": sorted(set(shards.values()))}
+    assert sharded.materialized(result) == {"lengths": good, "words": sorted(set(shards.values()))}
     assert len(set(sharded.data_versions("words").values())) == 4
     again = sharded.run(["lengths", "words"], keys=("00000", "00003"), failed=False)
     assert again.success
-    assert materialized(again) == {}
+    assert sharded.materialized(again) == {}
     sharded.bench.add({"n0": "another note"})
     moved = partitions.of(sharded.bench.platform.items(NOTE)["n0"])
     changed = sharded.run(["words"], keys=("00000", "00003"))
-    assert set(materialized(changed)["words"]) == {moved, shards["n0"]}
+    assert set(sharded.materialized(changed)["words"]) == {moved, shards["n0"]}
 
 
 def test_a_shard_of_which_only_some_items_were_asked_for_is_materialized_when_it_is_whole(sharded):
@@ -265,10 +264,10 @@ def test_a_shard_of_which_only_some_items_were_asked_for_is_materialized_when_it
     shard, (first, *others) = max(shards.items(), key=lambda entry: len(entry[1]))
     assert others
     part = sharded.run(["words"], keys=(shard, shard), tags={ITEMS_TAG: first})
-    assert materialized(part) == {}
+    assert sharded.materialized(part) == {}
     assert sharded.bench.query("SELECT item FROM ledger") == [(first,)]
     rest = sharded.run(["words"], keys=(shard, shard), tags={ITEMS_TAG: ",".join(others)})
-    assert materialized(rest) == {"words": [shard]}
+    assert sharded.materialized(rest) == {"words": [shard]}
 
 
 def test_an_output_marked_as_having_no_event_materializes_nothing():

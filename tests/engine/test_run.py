@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from audio_assets.engine import Outcome, source
+from audio_assets.engine import Outcome, source, worker_process
 from audio_assets.engine.graph import AssetGraph
 from audio_assets.engine.ledger import forget
 from audio_assets.engine.plan import DEFAULT, RunOptions, State
@@ -271,7 +271,8 @@ def test_no_worker_is_left_after_a_run_nor_after_one_whose_consumer_raises(bench
         bench.with_settings(chunk_items=1).run(["lengths"], on_chunk=fail)
     assert children() == []
     assert bench.run(["lengths"])["lengths"].computed == 5
-    assert children() == []
+    resting = {process._process.pid for process in worker_process.RESTING}
+    assert {process.pid for process in children()} == resting  # for a minute, in case there is more to do
 
 
 def test_results_are_stored_after_the_set_time_although_the_chunk_is_not_full(tmp_path):

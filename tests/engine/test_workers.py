@@ -8,14 +8,16 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterable
+from multiprocessing.connection import Pipe
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
 
-from audio_assets.engine import Item, ItemAsset, Outcome, worker_process
+from audio_assets.engine import Item, ItemAsset, Outcome, worker, worker_process
 from audio_assets.engine.outcomes import ItemResult
-from audio_assets.engine.tasks import ItemTask, Limits, Task, Upstream, WorkerSetup
+from audio_assets.engine.tasks import REST, ItemTask, Limits, Task, Upstream, WorkerSetup
 from audio_assets.engine.worker_process import WorkerDied, WorkerError, WorkerProcess
 from audio_assets.engine.workers import LocalWorkers, after_death
 from audio_assets.resources.objects import Objects
@@ -127,7 +129,8 @@ def test_an_item_over_its_time_or_memory_is_stopped_and_its_successor_goes_on(ya
 
 def test_a_worker_that_cannot_even_be_killed_is_given_up(yard, monkeypatch):
     monkeypatch.setattr(worker_process, "END_LIMIT_S", 0.5)
-    process = WorkerProcess(yard.setup(lengths), yard.limits(lengths, time_s=0.5), 1)
+    process = WorkerProcess(1)
+    process.load(yard.setup(lengths), yard.limits(lengths, time_s=0.5))
     try:
         process.await_ready()
         with monkeypatch.context() as patch:
@@ -157,7 +160,8 @@ def test_a_consumer_that_takes_its_time_costs_no_item_its_own_and_no_worker(yard
 def test_a_worker_that_waited_longer_than_a_limit_for_its_next_task_has_done_no_wrong(yard):
     record = {"table": {str(n): [n, str(n)] for n in range(400_000)}}
     heavy = Task((ItemTask(yard.item("b", "heavy to receive", **record), {"lengths": "f"}),))
-    process = WorkerProcess(yard.setup(lengths), yard.limits(lengths, time_s=1.0), 1)
+    process = WorkerProcess(1)
+    process.load(yard.setup(lengths), yard.limits(lengths, time_s=1.0))
     try:
         process.await_ready()
         list(process.compute(yard.task({"a": "light"}, [lengths])))
@@ -231,7 +235,8 @@ def test_a_death_is_noticed_at_once_though_a_child_of_the_worker_lives_and_the_c
 
 
 def test_a_death_in_the_middle_of_a_message_is_a_death(yard):
-    process = WorkerProcess(yard.setup(lengths, words), yard.limits(lengths, words), 1)
+    process = WorkerProcess(1)
+    process.load(yard.setup(lengths, words), yard.limits(lengths, words))
     try:
         process.await_ready()
         results = process.compute(yard.task({"a": "word " * 100_000}, [lengths, words]))
@@ -391,3 +396,70 @@ def test_results_come_with_a_tick_while_nothing_is_ready(yard):
         ticks = list(workers.run_ticking([yard.task({"a": "slow 1.0"}, [lengths])], 0.3))
     assert len([tick for tick in ticks if tick is None]) >= 2
     assert [tick.item for tick in ticks if tick is not None] == ["a"]
+
+
+@pytest.fixture
+def resting():
+    """Nobody rests before, and what rests after is ended."""
+    while worker_process.RESTING:
+        worker_process.RESTING.pop().close()
+    yield worker_process.RESTING
+    while worker_process.RESTING:
+        worker_process.RESTING.pop().close()
+
+
+def use_and_keep(yard: Yard, asset: ItemAsset = lengths, text: str = "two words") -> set[int]:
+    """Compute an item with a worker that is kept; the workers there are afterwards."""
+    with LocalWorkers(1, yard.setup(asset), yard.limits(asset), keep=True) as workers:
+        (result,) = workers.run([yard.task({"a": text}, [asset])])
+    assert result.outcome is (Outcome.OK if text == "two words" else Outcome.FAILED)
+    return {process.pid for process in children()}
+
+
+def test_a_worker_that_rests_serves_the_next_run_whatever_it_computes(yard, resting):
+    first = use_and_keep(yard)
+    assert len(first) == 1
+    assert use_and_keep(yard, words) == first
+    assert use_and_keep(yard, lengths, "fail") == first  # an exception is no reason to end
+
+
+def test_a_worker_that_died_or_was_killed_while_it_rested_is_replaced(yard, resting):
+    first = use_and_keep(yard)
+    for process in children():
+        process.kill()
+    second = use_and_keep(yard)
+    assert len(second) == 1
+    assert second != first
+
+
+def test_a_worker_rests_for_a_while_only(yard, resting, monkeypatch):
+    monkeypatch.setattr("audio_assets.engine.worker.LONGEST_REST_S", 0.1)
+    ours, theirs = Pipe()
+    thread = Thread(target=worker._serve, args=(theirs,))
+    thread.start()
+    ours.send(REST)
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+def test_a_worker_from_before_an_edit_is_not_used_again(yard, resting):
+    first = use_and_keep(yard)
+    toys = Path(sys.modules["tests.engine.toys"].__file__)
+    times = toys.stat()
+    try:
+        os.utime(toys)
+        second = use_and_keep(yard)
+    finally:
+        os.utime(toys, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert second.isdisjoint(first)
+
+
+def test_a_worker_in_another_environment_or_grown_large_is_not_used_again(yard, resting, monkeypatch):
+    first = use_and_keep(yard)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    second = use_and_keep(yard)
+    assert second.isdisjoint(first)
+    monkeypatch.setenv("DAGSTER_HOME", "/elsewhere")  # is nothing to a worker
+    assert use_and_keep(yard) == second
+    monkeypatch.setattr(worker_process, "LARGEST_RESTING_BYTES", 2**20)
+    assert use_and_keep(yard) == set()

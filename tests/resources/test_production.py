@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
@@ -187,8 +188,7 @@ def test_readers_see_the_lake_while_it_is_written_and_older_snapshots_after(benc
 
 
 def test_writers_and_a_reader_at_once_make_no_error_and_lose_and_double_no_row(settings):
-    fields = quick_lake(settings).model_dump(exclude={"read_only"})
-    found = measure(fields, writers=3, seconds=4)
+    found = measure(quick_lake(settings), writers=3, seconds=4)
     assert found.errors == found.wrong == found.lost == ()
     assert found.commits >= 3
 
@@ -231,7 +231,7 @@ def another_writer(settings: Settings) -> Iterator[None]:
 
 
 def test_a_writer_that_does_not_end_is_an_error_in_seconds(settings):
-    impatient = Lake(**{**quick_lake(settings).model_dump(), "lock_wait_s": 0.5})
+    impatient = replace(quick_lake(settings), lock_wait_s=0.5)
     impatient.rows("SELECT 1")
     started = time.monotonic()
     with another_writer(settings), pytest.raises(LakeError, match=r"has been writing to the lake for 0.5 s"):
