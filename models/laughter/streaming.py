@@ -10,9 +10,12 @@ A rank owns whole lanes, so ranks read different chunks. The number of lanes bel
 set, so the batches are the same for any number of ranks that divides it.
 """
 
+import mmap
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +25,7 @@ from models.laughter.data import Batch, Epoch, FrameBatches, share_of_batch
 from models.laughter.shards import Shard
 
 Indices = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.uint8]
 
 _CHUNKS, _ORDER = 0, 1  # what an epoch's random numbers are for
 
@@ -55,6 +59,7 @@ class StreamingFrames:
         )
         first_frame = self.shards[0].read(0, 1)
         self.input_dim, self.dtype = first_frame.shape[1], first_frame.dtype
+        self._spare_memory: list[_Memory] = []
 
     def batches(self, epoch: Epoch) -> FrameBatches:
         """What one process sees in one pass.
@@ -65,6 +70,16 @@ class StreamingFrames:
         """
         plan = _Plan(self, epoch)
         return FrameBatches(epoch.first_batch, plan.n_batches, plan.batches)
+
+    @contextmanager
+    def memory(self) -> Iterator["_Memory"]:
+        """Memory of two blocks of narrow rows, for one pass; kept, since to get it anew takes long."""
+        try:
+            memory = self._spare_memory.pop()
+        except IndexError:
+            memory = _Memory()
+        yield memory
+        self._spare_memory.append(memory)
 
     def read(self, index: int, start: int, stop: int) -> torch.Tensor:
         """Frames ``[start:stop]`` of shard `index`.
@@ -79,7 +94,7 @@ class StreamingFrames:
                 f"the first shard {self.dtype} of {self.input_dim}; wanted the same: "
                 "make all of them with the same backend"
             )
-        return frames
+        return frames.contiguous()
 
 
 class _Plan:
@@ -116,40 +131,35 @@ class _Plan:
     def batches(self, indices: range) -> Iterator[Batch]:
         """The batches of these numbers, in order; a thread reads the next block meanwhile."""
         blocks: dict[int, Future[_Block]] = {}
-        most = self._batches_per_block * self._per_batch * len(self._first)
-        # Blocks take turns: batches are copies, so a block's memory is free when the next but one is read.
-        memory = [torch.empty(most, self._data.input_dim, dtype=self._data.dtype) for _ in range(2)]
         n_blocks = -(-self.n_batches // self._batches_per_block)
-        with ThreadPoolExecutor(1) as pool:
+        with self._data.memory() as memory, ThreadPoolExecutor(1) as pool:
             for index in indices:
                 number, place = divmod(index, self._batches_per_block)
                 blocks = {
-                    held: blocks.get(held) or pool.submit(self._open, held, memory[held % 2])
+                    held: blocks.get(held) or pool.submit(self._open, held, memory)
                     for held in range(number, min(number + 2, n_blocks))
                 }
                 yield blocks[number].result().batch(place)
 
-    def _open(self, number: int, memory: torch.Tensor) -> "_Block":
+    def _open(self, number: int, memory: "_Memory") -> "_Block":
         stretch = self._batches_per_block * self._per_batch
         begin = self._first + number * stretch
         end = np.clip(self._last, begin, begin + stretch)
         pieces = np.concatenate([self._pieces(b, e) for b, e in zip(begin, end, strict=True)])
-        labels = [np.empty(0, np.float32)]
-        filled = 0
-        for index, first, last in pieces.tolist():
-            memory[filled : filled + last - first] = self._data.read(index, first, last)
-            labels.append(self._data.shards[index].labels[first:last])
-            filled += last - first
+        chunks = [self._data.read(*piece).view(torch.uint8).numpy() for piece in pieces.tolist()]
+        labels = [self._data.shards[index].labels[a:b] for index, a, b in pieces.tolist()]
         n_frames = end - begin
         order = np.tile(np.arange(n_frames.max()), (self._all_lanes, 1))
         if self._epoch.shuffle:
             # Drawn for the lanes of all ranks: a lane's order does not depend on whose it is.
             order = self._epoch.generator(_ORDER, number).permuted(order, axis=1)
         return _Block(
-            frames=memory[:filled],
-            labels=torch.from_numpy(np.concatenate(labels, dtype=np.float32)),
+            chunks=memory.resident(chunks, number),
+            labels=np.concatenate([np.empty(0, np.float32), *labels], dtype=np.float32),
             order=order[self._mine] + (np.cumsum(n_frames) - n_frames)[:, None],
             per_batch=self._per_batch,
+            input_dim=self._data.input_dim,
+            dtype=self._data.dtype,
         )
 
     def _pieces(self, begin: int, end: int) -> Indices:
@@ -168,20 +178,58 @@ class _Plan:
 class _Block:
     """Frames in reach: the next stretch of each of a rank's lanes.
 
-    `order` [lanes, n] says where in `frames` the batches find theirs.
+    Frames are held as the bytes of their rows, [frames, bytes] per chunk, so that one gather serves
+    every dtype; `order` [lanes, n] says where in the concatenated chunks the batches find theirs.
     """
 
-    frames: torch.Tensor
-    labels: torch.Tensor
+    chunks: list[Rows]
+    labels: npt.NDArray[np.float32]
     order: Indices
     per_batch: int
+    input_dim: int
+    dtype: torch.dtype
 
     def batch(self, place: int) -> Batch:
         """The batch at `place` of the block."""
+        # Sorted, because a chunk's frames are then gathered in one go, and in the order they lie.
         part = slice(place * self.per_batch, (place + 1) * self.per_batch)
-        # In the order in which they lie in memory, which is quicker; a batch has none of its own.
-        positions = torch.from_numpy(np.sort(self.order[:, part], axis=None))
-        return Batch(self.frames.index_select(0, positions), self.labels[positions])
+        positions = np.sort(self.order[:, part], axis=None)
+        frames = torch.empty(len(positions), self.input_dim, dtype=self.dtype)
+        rows = frames.view(torch.uint8).numpy()
+        ends = list(accumulate(len(chunk) for chunk in self.chunks))
+        cuts = np.searchsorted(positions, ends)
+        start = offset = 0
+        for chunk, stop, end in zip(self.chunks, cuts.tolist(), ends, strict=True):
+            # mode="clip" lets numpy write to `out` without a copy in between.
+            chunk.take(positions[start:stop] - offset, axis=0, out=rows[start:stop], mode="clip")
+            start, offset = stop, end
+        return Batch(frames, torch.from_numpy(self.labels[positions]))
+
+
+class _Memory:
+    """Brings the rows of a block into memory, on the thread that reads ahead.
+
+    Wide rows stay where they are mapped; to touch their pages is enough. Narrow rows are copied together,
+    since to gather a batch from many places would take longer than the copy. Batches are copies, so a
+    block's memory is free again when the next but one is read.
+    """
+
+    def __init__(self) -> None:
+        self._blocks = [np.empty((0, 0), np.uint8)] * 2
+
+    def resident(self, chunks: list[Rows], number: int) -> list[Rows]:
+        """The rows of block `number`, in as many pieces as is best for gathering."""
+        count = sum(len(chunk) for chunk in chunks)
+        if not count or chunks[0].shape[1] >= mmap.PAGESIZE:
+            for chunk in chunks:
+                chunk[:, :: mmap.PAGESIZE].max(initial=0)
+            return chunks
+        place = number % len(self._blocks)
+        if len(self._blocks[place]) < count:
+            self._blocks[place] = np.empty((count, chunks[0].shape[1]), np.uint8)
+        rows = self._blocks[place][:count]
+        np.concatenate(chunks, out=rows)
+        return [rows]
 
 
 def _cut(index: int, n_frames: int, chunk_frames: int) -> Indices:
