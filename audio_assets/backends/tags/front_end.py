@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from audio_assets.backends.tags import SAMPLE_RATE
@@ -83,7 +84,7 @@ class FrontEnd:
         found = np.empty((count, self.bands), np.float32)
         for start in range(0, count, BLOCK_FRAMES):
             block = slice(start, min(start + BLOCK_FRAMES, count))
-            spectra = np.abs(np.fft.rfft(cut[block] * window, FFT_LENGTH))
+            spectra = np.abs(scipy.fft.rfft(cut[block] * window, FFT_LENGTH))
             energies = (spectra if self.bank.magnitude else spectra**2) @ filters
             logarithm(self.scale * energies + self.offset, out=found[block])
         return found
