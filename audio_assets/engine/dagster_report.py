@@ -19,6 +19,7 @@ from audio_assets.engine.run import BundleRun, Summary
 from audio_assets.engine.tables import Item, ResultTable, Table
 
 VERSION_TAG = "dagster/data_version"
+BACKFILL_TAG = "dagster/backfill"
 FAILURES_SHOWN = 20
 PREVIEW_ROWS = 5
 REPORTED_LATER = 1000
@@ -29,6 +30,8 @@ class Reporter:
 
     A run that is killed between storing a value and reporting it leaves Dagster behind the ledger; the
     next step over the same partition makes up for it, for at most `REPORTED_LATER` values of an asset.
+    Dagster counts as failed what a backfill's runs do not materialize, so a run of a backfill also reports
+    values that were up to date.
     """
 
     def __init__(self, context: dg.AssetExecutionContext, platform: Platform, run: BundleRun) -> None:
@@ -36,6 +39,7 @@ class Reporter:
         self._platform = platform
         self._run = run
         self._shards = platform.settings.shards is not None
+        self._is_backfill = BACKFILL_TAG in context.run.tags
         self._touched: dict[str, set[str]] = {}
 
     def chunk(self, results: Iterable[ItemResult]) -> None:
@@ -54,14 +58,16 @@ class Reporter:
     def finish(self, partitions: Partitions, items: Mapping[str, Item]) -> None:
         """Report what is stored and Dagster does not know: shards of `items`, and what was left over."""
         for name in self._run.summaries:
-            known = self._known_versions(name)
+            known = {} if self._is_backfill else self._known_versions(name)
             if self._shards:
                 stored = self._shard_versions(name, partitions, items)
                 touched = {partitions.of(items[key]) for key in self._touched.get(name, ())}
             else:
                 stored, touched = self._run.up_to_date(name), set()
             late = [key for key in stored if key not in touched and known.get(key) != stored[key]]
-            reported = [*(key for key in stored if key in touched), *late[:REPORTED_LATER]]
+            if not self._is_backfill:
+                late = late[:REPORTED_LATER]
+            reported = [*(key for key in stored if key in touched), *late]
             note = {"reported": "from the ledger"}
             self._log([self._materialization(name, key, stored[key], note) for key in reported])
 

@@ -140,6 +140,17 @@ def test_a_run_with_nothing_to_do_materializes_nothing_and_succeeds(desk):
     assert [e for e in again.all_events if e.event_type == dg.DagsterEventType.ASSET_OBSERVATION] == []
 
 
+def test_a_backfill_is_told_of_values_that_were_up_to_date(desk):
+    desk.bench.add(NOTES)
+    desk.run()
+    versions = desk.data_versions("words")
+    desk.bench.add({"e": "one more"})
+    result = desk.run(["words"], keys=("a", "e"), tags={"dagster/backfill": "someid"})
+    assert desk.materialized(result) == {"words": ["a", "b", "c", "d", "e"]}
+    assert {key: desk.data_versions("words")[key] for key in versions} == versions
+    assert desk.bench.query("SELECT count(DISTINCT run_id) FROM ledger WHERE asset = 'words'") == [(2,)]
+
+
 def test_failed_items_are_tried_again_from_the_ui_and_not_where_the_configuration_says_so(desk):
     desk.bench.add({"a": "two words", "b": "fail"})
     desk.run(["lengths"], keys=("a", "b"))
