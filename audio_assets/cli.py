@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from audio_assets.errors import UserError
-from audio_assets.settings import get_settings
+from audio_assets.settings import PREFIX, get_settings, unknown_variables
 
 if TYPE_CHECKING:
+    from audio_assets.engine.plan import State
     from audio_assets.engine.platform import Platform
 
 app = typer.Typer(
@@ -36,7 +37,11 @@ Selection = Annotated[
 ]
 Items = Annotated[
     list[str] | None,
-    typer.Option("--items", help="Only these items: keys, or unique beginnings of keys. Repeatable."),
+    typer.Option(
+        "--items",
+        help="Only these items: keys, or unique beginnings of keys, with commas between them "
+        "(--items A,B) or given again (--items A --items B).",
+    ),
 ]
 Some = Annotated[
     list[str] | None,
@@ -48,24 +53,51 @@ Some = Annotated[
 def friendly() -> Iterator[None]:
     """Show errors that are meant for people as one message, without a traceback."""
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     try:
         yield
-    except (UserError, ValidationError) as error:
+    except (UserError, ValidationError, SettingsError) as error:
         err.print(f"[red]{type(error).__name__}[/red]: ", end="")
-        err.print(str(error), markup=False)
+        err.print(_explained(error), markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
     except BrokenPipeError:  # e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
 
 
+def _explained(error: Exception) -> str:
+    """The message; of settings by their variable, without other values, which may be secret."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError) or error.title != "Settings":
+        return (
+            f"{error}: {error.__cause__}" if isinstance(error.__cause__, json.JSONDecodeError) else str(error)
+        )
+    lines = []
+    for wrong in error.errors(include_url=False):
+        message = wrong["msg"].removeprefix("Value error, ")
+        if wrong["loc"]:
+            message = f"{PREFIX}{str(wrong['loc'][0]).upper()}: found {wrong['input']!r}. {message}"
+        lines.append(message)
+    return "\n".join(lines)
+
+
+@app.callback()
+def _before_commands() -> None:
+    for name, meant in unknown_variables(os.environ).items():
+        hint = f"; {meant} is one" if meant else ", or of another version"
+        err.print(f"{name} is set, but is no setting{hint}: it is ignored.", markup=False, soft_wrap=True)
+
+
 def open_platform() -> Platform:
-    """The platform of this environment, its tables made and up to date."""
+    """The platform of this environment, its tables and its Dagster folder made and up to date."""
+    from audio_assets.instance import prepare_dagster_home
     from audio_assets.platform import current_platform
 
     platform = current_platform()
     platform.prepare()
+    prepare_dagster_home(platform.settings)  # so that `dagster` commands find it; loads no Dagster
     return platform
 
 
@@ -93,7 +125,8 @@ def ingest(
             f"{report.added} new, {report.known} known, {report.moved} at another place, "
             f"{len(report.rejected)} rejected."
         )
-        _print_bad("Rejected files", ("path", "reason"), report.rejected)
+        listed = "`audio-assets sql 'SELECT * FROM rejected_files'`"
+        _print_bad("Rejected files", ("path", "reason"), report.rejected, listed)
         code = 1 if report.rejected else 0
         if then is not None:
             code |= _run(platform, then, None)
@@ -146,25 +179,33 @@ def _run(platform: Platform, selection: str | None, items: list[str] | None, **o
     from audio_assets.watch import run_progress
 
     names = select_assets(platform, selection)
-    keys = select_items(platform, items) if items else None
+    keys = select_items(platform, _separated(items)) if items else None
+    if not platform.graph.by_name.keys() >= set(names):
+        _restore_pandas()
     with run_progress(err) as tally:
         finished = launch(platform, names, RunOptions(**options), keys)
+    if finished.run_ids:
+        out.print(tally.table(names))
+    elif not finished.waiting:
+        out.print("Nothing to do: everything asked for is up to date.")
+    for name, (count, reason) in finished.waiting.items():
+        out.print(f"{name}: {count} not computed, {reason}", markup=False)
+    if finished.waiting:
+        out.print("Choose what they wait for as well ('*NAME' has all of it).")
     if not finished.run_ids:
-        if not finished.waiting:
-            out.print("Nothing to do: everything asked for is up to date.")
-        for name, (count, reason) in finished.waiting.items():
-            out.print(f"{name}: {count} not computed, {reason}", markup=False)
-        if finished.waiting:
-            out.print("Nothing to do but this: choose what they wait for as well ('*NAME' has all of it).")
         return 0
-    out.print(tally.table(names))
     bad = bad_items(platform, names, finished.run_ids)
-    _print_bad("Not computed", ("asset", "item", "outcome", "reason"), bad)
+    _print_bad("Not computed", ("asset", "item", "outcome", "reason"), bad, "`audio-assets status --failed`")
     if bad:
         out.print("`audio-assets run --failed` tries these again; all other values are stored.")
     for error in finished.errors:
-        err.print(f"[red]A step failed[/red], {error}")
+        err.print("[red]A step failed[/red], ", end="")
+        err.print(error, markup=False)
     return 1 if bad or finished.errors else 0
+
+
+def _separated(items: list[str]) -> list[str]:
+    return [key.strip() for text in items for key in text.split(",")]
 
 
 @app.command()
@@ -185,7 +226,7 @@ def release(selection: Selection = None, items: Items = None) -> None:
     with friendly():
         platform = open_platform()
         names = select_assets(platform, selection)
-        keys = select_items(platform, items) if items else None
+        keys = select_items(platform, _separated(items)) if items else None
         count = forget(platform.lake, names, keys, Outcome.QUARANTINED)
     out.print(f"{count} quarantined values released.")
 
@@ -198,7 +239,10 @@ def status(
     ] = False,
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="How to print it.")] = "table",
 ) -> None:
-    """Show per asset how many items are ok, failed, stale, drifted or missing."""
+    """Show per asset how many items are ok, failed, stale, drifted or missing.
+
+    A training counts as one: stale if its data have changed, missing while there is no checkpoint.
+    """
     from audio_assets.engine.collection import collection_states
     from audio_assets.launch import bad_items, counts, select_assets
 
@@ -208,12 +252,34 @@ def status(
         if failed:
             _print_rows(("asset", "item", "outcome", "reason"), bad_items(platform, names), form)
             return
-        states = platform.states() | collection_states(platform)
+        states = platform.states() | collection_states(platform) | _training_states(platform, names)
         rows = [(name, *counts(states[name]).values()) for name in names if name in states]
         from audio_assets.engine.plan import State
 
         short = {State.NOT_APPLICABLE: "n/a", State.QUARANTINED: "quarant."} if form == "table" else {}
         _print_rows(("asset", *(short.get(state, state.value) for state in State)), rows, form)
+
+
+def _training_states(platform: Platform, names: Sequence[str]) -> dict[str, dict[str, State]]:
+    """Where the trainings among `names` stand, as `Platform.states` says it of item assets."""
+    from audio_assets.engine.checkpoints import latest_checkpoint
+    from audio_assets.engine.collection_asset import EVERY_ITEM
+    from audio_assets.engine.plan import RunOptions, State
+    from audio_assets.engine.training import needs_training
+
+    states = {}
+    for training in platform.trainings:
+        if training.name not in names:
+            continue
+        is_there = latest_checkpoint(platform.lake, training.name) is not None
+        if needs_training(platform, training):
+            state = State.STALE if is_there else State.MISSING
+        elif needs_training(platform, training, RunOptions(failed=True)):
+            state = State.FAILED
+        else:
+            state = State.OK if is_there else State.MISSING
+        states[training.name] = {EVERY_ITEM: state}
+    return states
 
 
 @app.command()
@@ -314,14 +380,21 @@ def report(
 @app.command()
 def doctor() -> None:
     """Check accelerators, codecs, weights and catalogs, and say what is missing for what."""
-    from audio_assets.doctor import Level, examine
+    from audio_assets.doctor import Level, examine, tracking_command
 
     marks = {Level.GOOD: "[green]✓[/green]", Level.ABSENT: "[yellow]–[/yellow]", Level.BAD: "[red]✗[/red]"}
-    findings = examine(get_settings())
+    with friendly():
+        settings = get_settings()
+        findings = list(examine(settings))
     table = RichTable("", "what", "found", "what it would enable, or what to do", box=None)
+    table.columns[-1].overflow = "fold"  # addresses and paths are copied
     for finding in findings:
-        table.add_row(marks[finding.level], finding.what, finding.found, finding.advice)
+        parts = (finding.what, finding.found, finding.advice)
+        table.add_row(marks[finding.level], *(part.replace("[", "\\[") for part in parts))
     out.print(table)
+    command = tracking_command(settings)
+    if command is not None:
+        out.print(f"Curves of trainings: {command}", markup=False, soft_wrap=True)
     raise typer.Exit(1 if any(finding.level is Level.BAD for finding in findings) else 0)
 
 
@@ -335,8 +408,9 @@ def ui(
     """Open the Dagster UI on the same instance and data."""
     from audio_assets.instance import ENVIRONMENT, prepare_dagster_home, shipped
 
-    platform = open_platform()
-    folder = prepare_dagster_home(platform.settings)
+    with friendly():
+        platform = open_platform()
+        folder = prepare_dagster_home(platform.settings)
     os.environ.update(ENVIRONMENT, DAGSTER_HOME=str(folder), AUDIO_ASSETS_HOME=str(platform.settings.home))
     platform.lake.close()
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(shipped("workspace.yaml"))]
@@ -356,14 +430,17 @@ def demo(
     raise typer.Exit(code)
 
 
-def _print_bad(title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def _print_bad(
+    title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]], listed: str | None = None
+) -> None:
+    """The first rows; `listed` is the command that shows all of them."""
     if rows:
         table = RichTable(*names, title=title, title_justify="left", box=None)
         for row in rows[:20]:
             table.add_row(*(part.replace("[", "\\[") for part in row))
         out.print(table)
     if len(rows) > 20:
-        out.print(f"and {len(rows) - 20} more: `audio-assets status --failed`.")
+        out.print(f"and {len(rows) - 20} more" + (f": {listed}" if listed else ""), markup=False)
 
 
 def _print_rows(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], form: str) -> None:
@@ -401,6 +478,14 @@ def _settle_pandas() -> None:
         pa.array([0])
     finally:
         sys.meta_path.remove(_Hidden)
+
+
+def _restore_pandas() -> None:
+    """Let pyarrow find pandas again, for code of trainings and collections, which runs in this process."""
+    import pyarrow.lib
+
+    with suppress(ImportError):
+        pyarrow.lib._pandas_api.pd  # noqa: B018
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import cache, lru_cache
 
@@ -14,7 +15,8 @@ from audio_assets.engine.dagster_assets import EXECUTOR_CONFIG, build_bundle_ass
 from audio_assets.engine.dagster_collection import build_collection_asset
 from audio_assets.engine.dagster_training import build_training_asset
 from audio_assets.engine.platform import Platform
-from audio_assets.instance import ENVIRONMENT
+from audio_assets.engine.requests import sync_catalog
+from audio_assets.instance import ENVIRONMENT, surrounding_instance
 from audio_assets.platform import current_platform
 from audio_assets.resources.lake_resource import LakeResource
 
@@ -69,7 +71,23 @@ def definitions() -> dg.Definitions:
     """The definitions under the settings of the environment."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    _sync_partitions(current_platform())
     return build_definitions(current_platform())
+
+
+def _sync_partitions(platform: Platform) -> None:
+    """Give the instance that loads the definitions the items of the catalog, to choose partitions from.
+
+    Without a lake or an instance that can be opened there is nothing to choose, and the definitions load.
+    """
+    try:
+        instance = surrounding_instance()
+        if instance is not None:
+            with instance:
+                sync_catalog(platform, instance)
+    except Exception as error:
+        message = "The partitions were not brought to the catalog's: %s: %s"
+        logging.getLogger("audio_assets").warning(message, type(error).__name__, error)
 
 
 @cache

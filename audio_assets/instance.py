@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 PACKAGE = Path(__file__).resolve().parent
+MARKER = b"# Written by audio-assets;"
+"""How a ``dagster.yaml`` begins that this product wrote, and so may replace."""
 
 ENVIRONMENT = {
     # one planned event per asset and run instead of one per partition
@@ -30,11 +32,12 @@ def shipped(name: str) -> Path:
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Make the Dagster home under the settings' home, with the shipped ``dagster.yaml``."""
+    """Make the Dagster home under the settings' home, with the shipped ``dagster.yaml`` or somebody's own."""
     folder = settings.dagster_home
     folder.mkdir(parents=True, exist_ok=True)
     source, target = shipped("dagster.yaml"), folder / "dagster.yaml"
-    if not target.exists() or target.read_bytes() != source.read_bytes():
+    there = target.read_bytes() if target.exists() else MARKER
+    if there.startswith(MARKER) and there != source.read_bytes():
         staged = target.with_suffix(f".{os.getpid()}")
         shutil.copyfile(source, staged)
         staged.replace(target)
@@ -50,3 +53,13 @@ def open_instance(settings: Settings) -> DagsterInstance:
     from dagster import DagsterInstance
 
     return DagsterInstance.from_config(str(folder))
+
+
+def surrounding_instance() -> DagsterInstance | None:
+    """The instance that the `dagster` command around this process works on; None without DAGSTER_HOME."""
+    if not os.environ.get("DAGSTER_HOME"):
+        return None
+
+    from dagster import DagsterInstance
+
+    return DagsterInstance.get()

@@ -110,7 +110,7 @@ def launch(
         launcher.items(options, keys)
         if keys is None:
             launcher.collections(options)
-            launcher.trainings()
+            launcher.trainings(options)
         options = DEFAULT  # what failed or drifted was tried in the first round
         if len(launcher.run_ids) == before or launcher.errors:
             break
@@ -153,10 +153,10 @@ class _Launcher:
             if asset.name in self._names and plan_collection(self._platform, asset).is_computed(options):
                 self._keep(self._dagster.run_collection(asset, options))
 
-    def trainings(self) -> None:
+    def trainings(self, options: RunOptions) -> None:
         """A run for each training whose data are not those of its newest checkpoint."""
         for training in self._platform.trainings:
-            if training.name in self._names and needs_training(self._platform, training):
+            if training.name in self._names and needs_training(self._platform, training, options):
                 observer().training(training.name)
                 self._keep(self._dagster.run_training(training))
 

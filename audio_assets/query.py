@@ -76,9 +76,14 @@ def _formatted(relation: duckdb.DuckDBPyRelation, form: Format) -> bytes:
         lists = [name for name, kind in frame.schema.items() if kind.is_nested()]
         from polars import Series
 
-        as_json = [Series(name, [json.dumps(value) for value in frame[name].to_list()]) for name in lists]
+        def json_text(value: object) -> str | None:
+            return None if value is None else json.dumps(value, default=str, ensure_ascii=False)
+
+        as_json = [Series(name, [json_text(value) for value in frame[name].to_list()]) for name in lists]
         frame.with_columns(as_json).write_csv(buffer)
     else:
+        floats = [name for name, kind in frame.schema.items() if kind.is_float()]
+        frame = frame.with_columns(frame[name].fill_nan(None) for name in floats)  # JSON has no NaN
         rows = (json.dumps(row, default=str, ensure_ascii=False) for row in frame.iter_rows(named=True))
         buffer.write(("[" + ",\n ".join(rows) + "]\n").encode())
     return buffer.getvalue()

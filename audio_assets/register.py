@@ -64,8 +64,12 @@ def register(
     kind: Kind | None = None,
     on_file: Callable[[int, int], None] = lambda done, total: None,
     limit: int | None = None,
+    *,
+    skip_rejected: bool = False,
 ) -> Report:
     """Register the audio in `paths`; at most `limit` files that are not known yet.
+
+    Files that were rejected are tried again, unless with `skip_rejected` those that have not changed since.
 
     Raises:
         IngestError: there is no audio file in any of `paths`.
@@ -76,9 +80,12 @@ def register(
     if not discovery.found and not discovery.skipped:
         raise IngestError(f"No audio files in {', '.join(readable(Path(p)) for p in paths)}.")
     known = _known_locations(platform)
-    waiting = [found for found in discovery.found if not _is_known(found, kind, known)][:limit]
-    report.known = len(discovery.found) - len(waiting)
-    _Registrar(platform, kind, report).run(waiting, on_file)
+    new = [found for found in discovery.found if not _is_known(found, kind, known)]
+    report.known = len(discovery.found) - len(new)
+    if skip_rejected:
+        rejected = _rejected_files(platform)
+        new = [found for found in new if not _is_rejected(found, rejected)]
+    _Registrar(platform, kind, report).run(new[:limit], on_file)
     return report
 
 
@@ -100,10 +107,39 @@ def _is_known(found: Found, kind: Kind | None, known: dict[str, Location]) -> bo
     return read_sidecars(found.path).digest == location[3]
 
 
+FileState = tuple[int, int]
+"""Size in bytes and time of change in nanoseconds."""
+
+
+def _file_state(path: Path) -> FileState | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _rejected_files(platform: Platform) -> dict[str, FileState]:
+    rows = platform.lake.rows("SELECT uri, size_bytes, modified_ns FROM rejected_files")
+    return {uri: (size, modified) for uri, size, modified in rows}
+
+
+def _is_rejected(found: Found, rejected: dict[str, FileState]) -> bool:
+    state = rejected.get(to_uri(found.path))
+    return state is not None and state == _file_state(found.path)
+
+
 @dataclass(frozen=True)
 class _Inspected:
     recording: Recording
     modified_ns: int
+
+
+@dataclass(frozen=True)
+class _Rejected:
+    uri: str
+    reason: str
+    state: FileState | None
 
 
 class _Registrar:
@@ -111,6 +147,7 @@ class _Registrar:
         self._platform = platform
         self._kind = kind
         self._report = report
+        self._states: dict[str, FileState | None] = {}
 
     def run(self, files: Sequence[Found], on_file: Callable[[int, int], None]) -> None:
         if not files:
@@ -119,7 +156,7 @@ class _Registrar:
         by_uri = {to_uri(found.path): found for found in files}
         tasks = (Task((self._task(uri, found),)) for uri, found in by_uri.items())
         good: list[_Inspected] = []
-        bad: list[tuple[str, str]] = []
+        bad: list[_Rejected] = []
         last, done = time.monotonic(), 0
         with local_workers(self._platform, [recordings], len(files)) as workers:
             for result in workers.run(tasks):
@@ -129,17 +166,18 @@ class _Registrar:
                     path = by_uri[result.item].path
                     good.append(_Inspected(_recording(result), path.stat().st_mtime_ns))
                 else:
-                    bad.append((result.item, result.reason or ""))
+                    bad.append(_Rejected(result.item, result.reason or "", self._states[result.item]))
                 if len(good) + len(bad) >= CHUNK_FILES or time.monotonic() - last > CHUNK_SECONDS:
                     self._store(good, bad)
                     good, bad, last = [], [], time.monotonic()
         self._store(good, bad)
 
     def _task(self, uri: str, found: Found) -> ItemTask:
+        self._states[uri] = _file_state(found.path)  # before it is read: it may still be growing
         record = {"root": to_uri(found.root), "kind": self._kind}
         return ItemTask(Item(uri, "", uri, 0.0, record), {recordings.name: ""})
 
-    def _store(self, good: Sequence[_Inspected], bad: Sequence[tuple[str, str]]) -> None:
+    def _store(self, good: Sequence[_Inspected], bad: Sequence[_Rejected]) -> None:
         if not good and not bad:
             return
         now = datetime.now(UTC)
@@ -156,7 +194,7 @@ class _Registrar:
         report.known += counted.known
         for kind, keys in counted.new_keys.items():
             report.new_keys[kind] += keys
-        report.rejected += [(readable(from_uri(uri)), reason) for uri, reason in bad]
+        report.rejected += [(readable(from_uri(file.uri)), file.reason) for file in bad]
 
 
 def _recording(result: ItemResult) -> Recording:
@@ -168,7 +206,7 @@ def _recording(result: ItemResult) -> Recording:
 def _write(
     connection: duckdb.DuckDBPyConnection,
     good: Iterable[_Inspected],
-    bad: Sequence[tuple[str, str]],
+    bad: Sequence[_Rejected],
     said: Kind | None,
     now: datetime,
 ) -> Report:
@@ -210,9 +248,8 @@ def _write(
     _delete(connection, "locations", "uri", uris)
     _insert(connection, "locations", locations)
     _repoint(connection, replaced)
-    _delete(connection, "rejected_files", "uri", [*uris, *(uri for uri, _ in bad)])
-    rejected = [{"uri": uri, "reason": reason, "seen_at": now} for uri, reason in bad]
-    _insert(connection, "rejected_files", rejected)
+    _delete(connection, "rejected_files", "uri", [*uris, *(file.uri for file in bad)])
+    _insert(connection, "rejected_files", [_rejected_row(file, now) for file in bad])
     return counted
 
 
@@ -264,6 +301,17 @@ def _location_row(entry: _Inspected, key: str, kind: Kind, now: datetime) -> dic
         "size_bytes": recording.size_bytes,
         "modified_ns": entry.modified_ns,
         "sidecars_digest": recording.sidecars_digest,
+        "seen_at": now,
+    }
+
+
+def _rejected_row(file: _Rejected, now: datetime) -> dict[str, Any]:
+    size_bytes, modified_ns = file.state or (None, None)
+    return {
+        "uri": file.uri,
+        "reason": file.reason,
+        "size_bytes": size_bytes,
+        "modified_ns": modified_ns,
         "seen_at": now,
     }
 

@@ -10,12 +10,18 @@ environment variables. Two presets give the storage settings their defaults:
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "AUDIO_ASSETS_"
+OF_TESTS = f"{PREFIX}TEST_"
+"""Beginning of variables that only tests read."""
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -36,7 +42,7 @@ def available_cores() -> int:
 class Settings(BaseSettings):
     """Typed settings; ``Settings()`` reads the environment, keyword arguments override it."""
 
-    model_config = SettingsConfigDict(env_prefix="AUDIO_ASSETS_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     home: Path = Field(default_factory=default_home, description="Folder that holds all state.")
     preset: Literal["local", "production"] = Field(
@@ -161,6 +167,23 @@ class Settings(BaseSettings):
     def shards(self) -> int | None:
         """Number of hash buckets, or None with one partition per item."""
         return None if self.partitions == "item" else int(self.partitions.removeprefix("shards:"))
+
+
+def unknown_variables(names: Iterable[str]) -> dict[str, str | None]:
+    """Those of `names` that look like settings and are none, with the setting that may be meant.
+
+    >>> unknown_variables(["AUDIO_ASSETS_WORKRS", "AUDIO_ASSETS_WORKERS", "PATH"])
+    {'AUDIO_ASSETS_WORKRS': 'AUDIO_ASSETS_WORKERS'}
+    """
+    found: dict[str, str | None] = {}
+    for name in names:
+        variable, setting = name.upper(), name.lower().removeprefix(PREFIX.lower())
+        if variable.startswith(OF_TESTS) or not variable.startswith(PREFIX):
+            continue
+        if setting not in Settings.model_fields:
+            meant = get_close_matches(setting, Settings.model_fields, n=1, cutoff=0.7)
+            found[name] = PREFIX + meant[0].upper() if meant else None
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -66,6 +66,9 @@ RECORDING_COLUMNS = (
     Column("folder_subgenre", TEXT, doc="Subgenre by folder"),
     Column("language", TEXT, doc="Language tag"),
     Column("isrc", TEXT, doc="International Standard Recording Code"),
+    Column(
+        "licence", TEXT, doc="Licence of the recording: `licence` in the JSON beside the file, or the tag"
+    ),
     Column("musicbrainz_recording_id", TEXT, doc="MusicBrainz recording"),
     Column("musicbrainz_artist_id", TEXT, doc="MusicBrainz artist"),
     Column("musicbrainz_release_id", TEXT, doc="MusicBrainz release"),
@@ -105,6 +108,8 @@ LOCATION_COLUMNS = (
 REJECTED_COLUMNS = (
     Column("uri", TEXT, doc="file:// URI"),
     Column("reason", TEXT, doc="Why the file is no item"),
+    Column("size_bytes", INTEGER, doc="File size when rejected", unit="B"),
+    Column("modified_ns", INTEGER, doc="Time of change when rejected, since 1970", unit="ns"),
     Column("seen_at", TIMESTAMP, doc="When it was rejected last"),
 )
 

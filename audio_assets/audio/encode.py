@@ -1,4 +1,4 @@
-"""Samples as files: FLAC in memory or block by block for object storage, WAV on disk for other programs.
+"""Samples as FLAC, in memory or block by block, for object storage.
 
 Input is float32 `[channels, n]` or `[n]`, full scale at ±1.0. Integers are `round(x · 2^(bits-1))`,
 the inverse of `audio_assets.audio.decode`, so what was decoded from as many bits comes back bit for
@@ -88,26 +88,6 @@ class FlacWriter:
             self._file.write(_quantised(_frames(samples), self._bits))
         except soundfile.LibsndfileError as error:
             raise OSError(f"{self._file.name}: {error}") from error
-
-
-def write_wav(
-    path: str | os.PathLike[str],
-    samples: Samples,
-    sample_rate: int,
-    bit_depth: Literal[16, 24, 32] = 32,
-) -> None:
-    """`samples` as a WAV file of 16- or 24-bit integers or of 32-bit floats, which never clip.
-
-    Raises:
-        ValueError: no samples, or samples that are NaN or infinite.
-        OSError: the file cannot be written.
-    """
-    frames = _frames(samples)
-    with Path(path).open("wb") as file:
-        if bit_depth == 32:
-            _write(file, frames, sample_rate, "WAV", "FLOAT")
-        else:
-            _write(file, _quantised(frames, bit_depth), sample_rate, "WAV", f"PCM_{bit_depth}")
 
 
 def _frames(samples: Samples) -> Samples:

@@ -3,23 +3,27 @@
 Checkpoints name the snapshot they were trained on; those snapshots and their objects are always kept.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import duckdb
 
-from audio_assets.engine.platform import Platform
-from audio_assets.engine.tables import OBJECT
+from audio_assets.engine.platform import DICTIONARY, Platform
+from audio_assets.engine.tables import OBJECT, Column, ResultTable, Table
+from audio_assets.engine.training import kept_snapshot, note_mlflow_runs
 from audio_assets.resources.lake import LakeError
-from audio_assets.resources.tracking import flush_all
+from audio_assets.resources.tracking import flush_all, training_root
+
+MAINTENANCE_JOB = "maintenance"
 
 
 class MaintenanceConfig(dg.Config):
     """How much is kept."""
 
-    keep_days: int = 30
-    """Snapshots (time travel) and objects younger than this are kept."""
+    keep_days: int | None = None
+    """Snapshots (time travel) and objects younger than this are kept; default: the setting."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ def maintain(platform: Platform, keep_days: int) -> Collected:
         _call(platform, "ducklake_expire_snapshots('lake', versions => ?)", expired)
     _call(platform, "ducklake_cleanup_old_files('lake', older_than => ?)", before)
     flush_all(platform.settings)  # what MLflow could not be told while it was away
+    note_mlflow_runs(platform)
     return Collected(len(expired), collect_objects(platform, before))
 
 
@@ -56,14 +61,17 @@ def _call(platform: Platform, procedure: str, *parameters: object) -> None:
 
 
 def _snapshots_of_checkpoints(platform: Platform) -> set[int]:
-    return {snapshot for (snapshot,) in platform.lake.rows("SELECT snapshot FROM checkpoints")}
+    """Those that checkpoints were trained on, and those of trainings that were interrupted and may go on."""
+    folders = training_root(platform.settings).glob("*/*/")
+    begun = {snapshot for folder in folders if (snapshot := kept_snapshot(folder)) is not None}
+    return begun | {snapshot for (snapshot,) in platform.lake.rows("SELECT snapshot FROM checkpoints")}
 
 
 def collect_objects(platform: Platform, before: datetime) -> int:
     """Delete objects older than `before` that nothing names any more; the number deleted.
 
     What tables name is kept, now and at the snapshots that checkpoints were trained on, and so are the
-    checkpoints themselves.
+    checkpoints themselves, and the objects of tables that no module declares any more.
 
     Raises:
         LakeError: an object column names objects that are not there, which says that lake and object
@@ -73,6 +81,7 @@ def collect_objects(platform: Platform, before: datetime) -> int:
     for version in (None, *sorted(_snapshots_of_checkpoints(platform))):
         named |= _named_objects(platform, version)
     folders = {f"{folder}/" for (folder,) in platform.lake.rows("SELECT folder FROM checkpoints")}
+    undeclared = _undeclared_tables(platform)
     present = dict(platform.objects.modified())
     if named and not named & set(present):
         raise LakeError(
@@ -82,7 +91,10 @@ def collect_objects(platform: Platform, before: datetime) -> int:
     unused = [
         key
         for key, when in present.items()
-        if when < before and key not in named and key.rpartition("/")[0] + "/" not in folders
+        if when < before
+        and key not in named
+        and key.rpartition("/")[0] + "/" not in folders
+        and key.partition("/")[0] not in undeclared
     ]
     if unused:
         platform.objects.delete(unused)
@@ -90,19 +102,41 @@ def collect_objects(platform: Platform, before: datetime) -> int:
 
 
 def _named_objects(platform: Platform, version: int | None) -> set[str]:
-    """The objects that tables name, now or at a snapshot (where some tables may not exist yet)."""
+    """The objects that tables name, now or at a snapshot (where some columns may not exist yet)."""
     at = "" if version is None else f" AT (VERSION => {version})"
     named: set[str] = set()
-    for asset in platform.graph.assets:
-        for column in asset.table.columns:
-            if column.type is OBJECT:
-                query = f'SELECT DISTINCT "{column.name}" FROM "{asset.name}"{at}'
-                try:
-                    rows = platform.lake.rows(query)
-                except duckdb.CatalogException:
-                    continue
-                named |= {key for (key,) in rows if key is not None}
+    for table, column in _object_columns(platform):
+        query = f'SELECT DISTINCT "{column.name}" FROM "{table}"{at}'
+        try:
+            rows = platform.lake.rows(query)
+        except (duckdb.CatalogException, duckdb.BinderException):
+            if version is None:
+                raise
+            continue
+        named |= {key for (key,) in rows if key is not None}
     return named
+
+
+def _object_columns(platform: Platform) -> Iterator[tuple[str, Column]]:
+    """The columns that hold keys of objects, each with the name of its table."""
+    tables: list[Table | ResultTable] = [
+        *(asset.table for asset in platform.graph.assets),
+        *(table for collection in platform.collections for table in collection.tables),
+        *(table for training in platform.trainings for table in training.evaluation),
+    ]
+    for table in tables:
+        for column in table.columns:
+            if column.type is OBJECT:
+                yield table.name, column
+
+
+def _undeclared_tables(platform: Platform) -> set[str]:
+    """Tables of the lake of which the data dictionary knows nothing, e.g. of a module not set now."""
+    query = (
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' "
+        f"AND table_name NOT IN (SELECT table_name FROM {DICTIONARY})"
+    )
+    return {name for (name,) in platform.lake.rows(query)}
 
 
 def build_maintenance_job(platform: Platform) -> dg.JobDefinition:
@@ -110,13 +144,14 @@ def build_maintenance_job(platform: Platform) -> dg.JobDefinition:
 
     @dg.op(description="Merge small files, expire old snapshots, delete unreferenced objects.")
     def maintain_storage(context: dg.OpExecutionContext, config: MaintenanceConfig) -> None:
-        collected = maintain(platform, config.keep_days)
+        setting = platform.settings.maintenance_keep_days
+        collected = maintain(platform, setting if config.keep_days is None else config.keep_days)
         context.log.info(
             f"{collected.snapshots_expired} snapshots expired, "
             f"{collected.objects_deleted} unreferenced objects deleted"
         )
 
-    @dg.job(description=maintain_storage.description)
+    @dg.job(name=MAINTENANCE_JOB, description=maintain_storage.description)
     def maintenance() -> None:
         maintain_storage()
 

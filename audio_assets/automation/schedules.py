@@ -1,7 +1,8 @@
-"""Schedules and the inbox sensor: new audio is registered and computed without anyone asking.
+"""Schedules and sensors: new audio is registered and computed without anyone asking.
 
-Both start stopped; switch them on in the UI. A run is requested only if the ledger has work for it,
-and never tries failed items again.
+All that asks for runs starts stopped; switch it on in the UI. A run is requested only if the ledger has
+work for it, and never tries failed items again. The sensor `catalog` asks for none and starts running:
+what `audio-assets ingest` registered is there to choose in the UI within a minute.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import Any
 
 import dagster as dg
 
+from audio_assets.automation.maintenance import MAINTENANCE_JOB
 from audio_assets.engine.collection import plan_collection
 from audio_assets.engine.plan import DEFAULT, RunOptions
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.requests import range_tags, run_config
+from audio_assets.engine.requests import range_tags, run_config, sync_catalog
 from audio_assets.engine.tables import ItemKind
 from audio_assets.register import IngestError, register
 
@@ -27,11 +29,23 @@ Automation = tuple[list[dg.ScheduleDefinition], list[dg.SensorDefinition]]
 
 
 def build_automation(platform: Platform, jobs: dict[str, Job]) -> Automation:
-    """The schedules, and the inbox sensor if an inbox is set; `jobs` by item kind."""
+    """The schedules and sensors, that of the inbox if one is set; `jobs` by item kind."""
     schedules = [_schedule(platform, kind, jobs[kind.name]) for kind in platform.graph.kinds]
+    schedules.append(
+        dg.ScheduleDefinition(
+            name="maintain_storage",
+            job_name=MAINTENANCE_JOB,
+            cron_schedule="30 3 * * *",
+            description="Every night: merge small files, expire old snapshots, delete unreferenced objects.",
+        )
+    )
     if platform.collections:
         schedules.append(_collection_schedule(platform))
-    sensors = [_inbox(platform, jobs)] if platform.settings.inbox else []
+    sensors = []
+    if platform.settings.shards is None:
+        sensors.append(_catalog(platform))
+    if platform.settings.inbox:
+        sensors.append(_inbox(platform, jobs))
     return schedules, sensors
 
 
@@ -75,6 +89,21 @@ def _collection_schedule(platform: Platform) -> dg.ScheduleDefinition:
     return schedule
 
 
+def _catalog(platform: Platform) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="catalog",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Keeps the partitions those of the catalog, so that new audio can be materialized.",
+    )
+    def catalog(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        counts = sync_catalog(platform, context.instance)
+        found = ", ".join(f"{count} {plural}" for plural, count in counts.items())
+        return dg.SkipReason(f"The catalog has {found or 'nothing yet'}.")
+
+    return catalog
+
+
 def _inbox(platform: Platform, jobs: dict[str, Job]) -> dg.SensorDefinition:
     @dg.sensor(
         name="inbox",
@@ -87,7 +116,7 @@ def _inbox(platform: Platform, jobs: dict[str, Job]) -> dg.SensorDefinition:
         folder = platform.settings.inbox
         assert folder is not None
         try:
-            report = register(platform, [folder], limit=FILES_PER_TICK)
+            report = register(platform, [folder], limit=FILES_PER_TICK, skip_rejected=True)
         except IngestError as nothing:
             yield dg.SkipReason(str(nothing))
             return

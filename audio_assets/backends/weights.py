@@ -4,11 +4,14 @@ The folder `AUDIO_ASSETS_WEIGHTS` is looked at first. A repository of Hugging Fa
 own name (``weights/kyutai/mimi``), a single file under its host and path
 (``weights/essentia.upf.edu/models/…/genre.onnx``), so that a machine without network is served by
 copying the folder.
+
+A backend names what it needs in its class attribute `weights`, whose `is_installed` asks no network.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import tempfile
@@ -16,7 +19,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from audio_assets.settings import get_settings
 
@@ -26,6 +29,26 @@ END_BYTES = 1 << 16
 
 class MissingWeightsError(RuntimeError):
     """Weights are neither installed nor to be had; the message says which and how to install them."""
+
+
+class Installable(Protocol):
+    """What a backend's class says of each of its weights."""
+
+    @property
+    def source(self) -> str:
+        """Where they come from: a repository, an address, or the user."""
+
+    @property
+    def place(self) -> Path:
+        """Where in the weights folder they are looked for first."""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether they are here, all of them; nothing is loaded, and no network asked."""
+
+    @property
+    def is_downloaded(self) -> bool:
+        """Whether first use downloads them."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +103,39 @@ class Weights:
 
     def installed(self) -> Path | None:
         """The folder that holds them: `repo` itself, or one of its name in the weights folder."""
-        folders = (Path(self.repo), get_settings().weights / self.repo)
-        return next((folder for folder in folders if folder.is_dir()), None)
+        return next((folder for folder in (Path(self.repo), self.place) if folder.is_dir()), None)
+
+    @property
+    def source(self) -> str:
+        """The repository, and its revision."""
+        return self.repo if self.revision is None else f"{self.repo} at {self.revision[:12]}"
+
+    @property
+    def place(self) -> Path:
+        """As `Installable.place`."""
+        return get_settings().weights / self.repo
+
+    @property
+    def is_installed(self) -> bool:
+        """As `Installable.is_installed`: in the weights folder or in the cache of Hugging Face."""
+        folder = self.installed()
+        return _is_whole(self._cached if folder is None else folder)
+
+    @property
+    def is_downloaded(self) -> bool:
+        """As `Installable.is_downloaded`: not where Hugging Face is told to stay offline."""
+        from huggingface_hub.constants import HF_HUB_OFFLINE
+
+        return not HF_HUB_OFFLINE
+
+    @property
+    def _cached(self) -> Path:
+        """The snapshot in the cache of Hugging Face, there or not."""
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        cache = Path(HF_HUB_CACHE) / f"models--{self.repo.replace('/', '--')}"
+        branch = cache / "refs" / (self.revision or "")
+        return cache / "snapshots" / (branch.read_text().strip() if branch.is_file() else str(self.revision))
 
     @property
     def identity(self) -> str:
@@ -95,12 +149,7 @@ class Weights:
         folder = self.installed()
         if folder is not None:
             return folder_digest(folder)
-        from huggingface_hub.constants import HF_HUB_CACHE
-
-        cached = (
-            Path(HF_HUB_CACHE) / f"models--{self.repo.replace('/', '--')}" / "refs" / (self.revision or "")
-        )
-        return cached.read_text().strip() if cached.is_file() else str(self.revision)
+        return self._cached.name
 
     def _missing(self, reason: str) -> str:
         if self.revision is None:
@@ -111,8 +160,20 @@ class Weights:
         return (
             f"{self.repo} at revision {self.revision}: found no installed weights, nor could they be "
             f"downloaded ({reason}). On a machine with network, `hf download {self.repo} --revision "
-            f"{self.revision} --local-dir {self.repo}`; then copy it to {get_settings().weights / self.repo}"
+            f"{self.revision} --local-dir {self.repo}`; then copy it to {self.place}"
         )
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder has safetensors, and all those that an index in it names."""
+    for index in folder.glob("*.safetensors.index.json"):
+        try:
+            parts = set(json.loads(index.read_bytes())["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return False
+        if not all((folder / part).is_file() for part in parts):
+            return False
+    return any(folder.glob("*.safetensors"))
 
 
 def folder_digest(folder: Path) -> str:
@@ -139,6 +200,26 @@ class WeightsFile:
     def installed(self) -> Path:
         """Where it stands in the weights folder, there or not."""
         return get_settings().weights / self.url.partition("://")[2]
+
+    @property
+    def source(self) -> str:
+        """Its address."""
+        return self.url
+
+    @property
+    def place(self) -> Path:
+        """As `Installable.place`."""
+        return self.installed
+
+    @property
+    def is_installed(self) -> bool:
+        """As `Installable.is_installed`; its bytes are looked at when it is loaded."""
+        return self.installed.is_file()
+
+    @property
+    def is_downloaded(self) -> bool:
+        """As `Installable.is_downloaded`."""
+        return True
 
     def path(self) -> Path:
         """The file, downloaded if it is not installed.
@@ -175,3 +256,31 @@ class WeightsFile:
             ) from error
         finally:
             Path(part).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class WeightsFolder:
+    """A folder in the weights folder that the user fills: `files`, of each entry one of the names."""
+
+    name: str
+    files: tuple[tuple[str, ...], ...]
+
+    @property
+    def source(self) -> str:
+        """The files that are wanted."""
+        return f"{' and '.join(' or '.join(names) for names in self.files)} of your choice"
+
+    @property
+    def place(self) -> Path:
+        """As `Installable.place`."""
+        return get_settings().weights / self.name
+
+    @property
+    def is_installed(self) -> bool:
+        """As `Installable.is_installed`."""
+        return all(any((self.place / name).is_file() for name in names) for names in self.files)
+
+    @property
+    def is_downloaded(self) -> bool:
+        """As `Installable.is_downloaded`: never."""
+        return False

@@ -39,12 +39,27 @@ TRAINING_ITEM_COLUMNS = (
     Column("item", TEXT, doc="Key of the item"),
     Column("split", TEXT, doc="train, validation or test"),
     Column("content_hash", TEXT, doc="Hash of the item's bytes"),
+    Column("licence", TEXT, doc="Licence of the item, as its catalog has it"),
     Column("upstream_json", TEXT, doc="Fingerprints of the values that were read, by asset"),
+)
+
+TRAINING_SOURCE_COLUMNS = (
+    Column("checkpoint", TEXT, doc="See `checkpoints`"),
+    Column("item", TEXT, doc="Key of the item; * where it was computed from all items together"),
+    Column("asset", TEXT, doc="An asset upstream, however far"),
+    Column("fingerprint", TEXT, doc="Fingerprint of its value when it was read"),
+    Column("backend", TEXT, doc="What computed the value; NULL for plain code"),
+    Column("revision", TEXT, doc="Revision of its weights"),
+    Column("licence", TEXT, doc="Licence of its weights"),
 )
 
 CHECKPOINT_FILES = ("model.safetensors", "config.json")
 MODEL_CARD = "README.md"
-TRAINING_TABLES = {"checkpoints": CHECKPOINT_COLUMNS, "training_items": TRAINING_ITEM_COLUMNS}
+TRAINING_TABLES = {
+    "checkpoints": CHECKPOINT_COLUMNS,
+    "training_items": TRAINING_ITEM_COLUMNS,
+    "training_sources": TRAINING_SOURCE_COLUMNS,
+}
 
 
 @dataclass(frozen=True)

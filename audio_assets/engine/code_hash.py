@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -120,19 +122,21 @@ def _is_library(root: str, own: set[str]) -> bool:
     return root not in own and _is_installed(root)
 
 
-def edited_since(time_ns: int) -> bool:
-    """Whether a loaded module of the project was edited after `time_ns`, in nanoseconds since 1970."""
-    own = set(OWN_PACKAGES)
-    for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        if path is None or _is_library(name.partition(".")[0], own):
+def own_sources(roots: Iterable[str]) -> dict[str, int]:
+    """All source files of the project's packages and of `roots`, and when each was changed, nanoseconds."""
+    found: dict[str, int] = {}
+    for root in {*OWN_PACKAGES, *roots}:
+        if root not in OWN_PACKAGES and _is_installed(root):
             continue
-        try:
-            if Path(path).stat().st_mtime_ns > time_ns:
-                return True
-        except OSError:
-            return True
-    return False
+        spec = importlib.util.find_spec(root)
+        folders = (spec.submodule_search_locations if spec else None) or []
+        paths = [path for folder in folders for path in Path(folder).rglob("*.py")]
+        if not folders and (path := source_path(root)) is not None:
+            paths.append(path)
+        for path in paths:
+            with suppress(OSError):  # removed meanwhile
+                found[str(path)] = path.stat().st_mtime_ns
+    return found
 
 
 @cache

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,21 +11,19 @@ import duckdb
 
 from audio_assets.engine.blobs import store_blobs
 from audio_assets.engine.collection_asset import EVERY_ITEM, Collection, CollectionAsset
-from audio_assets.engine.compute import DETAIL_CHARACTERS, REASON_CHARACTERS
 from audio_assets.engine.ledger import (
-    LEDGER,
     Entry,
-    Writing,
     arrow_table,
+    entry_of_all,
     insert_rows,
-    ledger_rows,
     read_entries,
+    replace_entry,
 )
-from audio_assets.engine.outcomes import ItemResult, NotApplicable, Outcome
+from audio_assets.engine.outcomes import ItemResult, Outcome, ended
 from audio_assets.engine.plan import RunOptions, State, good_fingerprints, is_computed, state_of
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.progress import observer
-from audio_assets.engine.tables import Item, Row
+from audio_assets.engine.tables import Row
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,6 @@ def run_collection(
     parameters = {**asset.parameters, **platform.settings.parameters.get(asset.name, {})}
     started = time.perf_counter()
     tables: dict[str, list[Row]] = {}
-    outcome, reason, detail = Outcome.OK, None, None
     try:
         snapshot = platform.lake.snapshot()
         collection = Collection(
@@ -95,15 +90,10 @@ def run_collection(
                 {"fingerprint": plan.fingerprint, **store_blobs(platform.objects, prefix, n, row)}
                 for n, row in enumerate(table.check_rows(returned[table.name]))
             ]
-    except NotApplicable as error:
-        outcome, reason = Outcome.NOT_APPLICABLE, str(error)
-        tables = {table.name: [] for table in asset.tables}
+        result = ItemResult(asset.name, EVERY_ITEM, Outcome.OK, [], seconds=time.perf_counter() - started)
     except Exception as error:
-        outcome, reason = Outcome.FAILED, f"{type(error).__name__}: {error}"[:REASON_CHARACTERS]
-        detail = "".join(traceback.format_exception(error))[-DETAIL_CHARACTERS:]
-        tables = {}
-    seconds = time.perf_counter() - started
-    result = ItemResult(asset.name, EVERY_ITEM, outcome, [], reason, detail, seconds)
+        result = ended(asset.name, EVERY_ITEM, error, time.perf_counter() - started)
+        tables = {table.name: [] for table in asset.tables} if result.outcome.is_good else {}
     _write(platform, asset, plan, result, tables, run_id=run_id)
     observer().finished(result)
     return result
@@ -118,19 +108,10 @@ def _write(
     *,
     run_id: str,
 ) -> None:
-    name, fingerprint = asset.name, plan.fingerprint or ""
-    recipe = asset.recipe(platform.settings.parameters.get(name, {}))
-    writing = Writing(
-        assets={},
-        recipes={name: recipe},
-        code={name: asset.code},
-        items={EVERY_ITEM: Item(EVERY_ITEM, "", "")},
-        fingerprints={name: {EVERY_ITEM: fingerprint}},
-        upstream={(name, EVERY_ITEM): json.dumps(dict(plan.upstream), sort_keys=True)},
-        deaths={},
-        run_id=run_id,
+    recipe = asset.recipe(platform.settings.parameters.get(asset.name, {}))
+    entry = entry_of_all(
+        result, recipe, asset.code, plan.fingerprint or "", upstream=plan.upstream, run_id=run_id
     )
-    entry = ledger_rows([result], writing)
     arrays = {
         table.name: arrow_table(table.all_columns, tables[table.name])
         for table in asset.tables
@@ -142,8 +123,7 @@ def _write(
             connection.execute(f'DELETE FROM "{table}"')
             if rows.num_rows:
                 insert_rows(connection, table, rows)
-        connection.execute(f"DELETE FROM {LEDGER} WHERE asset = ? AND item = ?", [name, EVERY_ITEM])
-        insert_rows(connection, LEDGER, entry)
+        replace_entry(connection, asset.name, entry)
 
     platform.lake.write(change)
 

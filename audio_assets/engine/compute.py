@@ -6,20 +6,17 @@ import gc
 import importlib
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from audio_assets.engine.blobs import remove_files, store_blobs
 from audio_assets.engine.item_asset import MODEL, OBJECTS, RECORD, ItemAsset
-from audio_assets.engine.outcomes import ItemResult, NotApplicable, Outcome
+from audio_assets.engine.outcomes import ItemResult, NotApplicable, Outcome, ended
 from audio_assets.engine.roles import Role
 from audio_assets.engine.tables import InvalidRow, Item, Row
 from audio_assets.engine.tasks import ItemTask, Task, Upstream, WorkerSetup
 
 Send = Callable[[Any], None]
-REASON_CHARACTERS = 1000
-DETAIL_CHARACTERS = 4000
 
 
 class CodeChanged(Exception):
@@ -76,7 +73,7 @@ class Computer:
                 inputs = _inputs(asset, values[task.item.key])
                 ready.append((task, _open(asset, task, opened), inputs))
             except Exception as error:
-                results.append(_ended(asset.name, task, error))
+                results.append(ended(asset.name, task.item.key, error))
         if asset.batch_size == 1:
             return results + [self._compute_one(asset, *entry) for entry in ready]
         return results + (self._compute_batch(asset, ready) if ready else [])
@@ -87,7 +84,7 @@ class Computer:
             returned = asset.fn(value, *inputs, **self._keywords(asset, [task.item]))
             rows = self._stored(asset, task, returned)
         except Exception as error:
-            return _ended(asset.name, task, error, time.perf_counter() - started)
+            return ended(asset.name, task.item.key, error, time.perf_counter() - started)
         seconds = time.perf_counter() - started
         return ItemResult(asset.name, task.item.key, Outcome.OK, rows, seconds=seconds)
 
@@ -104,7 +101,7 @@ class Computer:
                 raise InvalidRow(f"{asset.name} returned {_size(returned)} for {len(entries)} items")
         except Exception as error:
             if len(entries) == 1:
-                return [_ended(asset.name, entries[0][0], error, time.perf_counter() - started)]
+                return [ended(asset.name, entries[0][0].item.key, error, time.perf_counter() - started)]
             size = len(entries) // 2 if _is_out_of_memory(error) else 1
         else:
             seconds = (time.perf_counter() - started) / len(entries)
@@ -123,7 +120,7 @@ class Computer:
                 raise result
             rows = self._stored(asset, task, result)
         except Exception as error:
-            return _ended(asset.name, task, error, seconds)
+            return ended(asset.name, task.item.key, error, seconds)
         return ItemResult(asset.name, task.item.key, Outcome.OK, rows, seconds=seconds)
 
     def _keywords(self, asset: ItemAsset, items: Sequence[Item]) -> dict[str, Any]:
@@ -209,24 +206,6 @@ def _inputs(asset: ItemAsset, values: dict[str, Upstream | None]) -> list[Any]:
             raise NotApplicable(f"{name}: {upstream.reason}")
         inputs.append(upstream.value)
     return inputs
-
-
-def _ended(asset: str, task: ItemTask, error: Exception, seconds: float = 0.0) -> ItemResult:
-    if isinstance(error, NotApplicable):
-        return ItemResult(
-            asset, task.item.key, Outcome.NOT_APPLICABLE, [], _text(str(error)), seconds=seconds
-        )
-    is_general = type(error).__module__ == "builtins"
-    reason = f"{type(error).__name__}: {error}" if is_general or not str(error) else str(error)
-    detail = "".join(traceback.format_exception(error))[-DETAIL_CHARACTERS:]
-    return ItemResult(
-        asset, task.item.key, Outcome.FAILED, [], _text(reason[:REASON_CHARACTERS]), _text(detail), seconds
-    )
-
-
-def _text(text: str) -> str:
-    """Text that any database takes, whatever is in the file names and tags that it quotes."""
-    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
 
 
 def _is_out_of_memory(error: Exception) -> bool:

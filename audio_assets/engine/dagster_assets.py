@@ -57,6 +57,7 @@ def build_bundle_asset(platform: Platform, bundle: Bundle) -> dg.AssetsDefinitio
         pool=bundle.pool,
     )
     def compute(context: dg.AssetExecutionContext, config: ItemRunConfig) -> Iterator[Any]:
+        platform.prepare()
         selected = {key.to_user_string() for key in context.selected_asset_keys}
         selected &= assets
         items = partitions.items(platform, context.partition_keys)

@@ -108,7 +108,7 @@ class Reporter:
         return dg.AssetMaterialization(name, partition=partition, metadata=metadata, tags=tags)
 
     def _log(self, events: Sequence[dg.AssetMaterialization]) -> None:
-        """Log events, which the event log stores together if it can (see `BATCHED_EVENTS`)."""
+        """Log events, which the event log stores together if it can (DAGSTER_EVENT_BATCH_SIZE)."""
         step = self._context.get_step_execution_context()
         batch: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
         for number, event in enumerate(events, start=1):

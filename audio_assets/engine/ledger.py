@@ -6,6 +6,7 @@ rows, so that the two can never disagree.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -139,6 +140,36 @@ def write_results(lake: Lake, results: Sequence[ItemResult], writing: Writing) -
         insert_rows(connection, LEDGER, ledger)
 
     lake.write(change)
+
+
+def entry_of_all(
+    result: ItemResult,
+    recipe: Recipe,
+    code: CodeState,
+    fingerprint: str,
+    *,
+    upstream: Mapping[str, str],
+    run_id: str,
+) -> pa.Table:
+    """The ledger entry of what is computed from all items together."""
+    name, item = result.asset, result.item
+    writing = Writing(
+        assets={},
+        recipes={name: recipe},
+        code={name: code},
+        items={item: Item(item, "", "")},
+        fingerprints={name: {item: fingerprint}},
+        upstream={(name, item): json.dumps(dict(upstream), sort_keys=True)},
+        deaths={},
+        run_id=run_id,
+    )
+    return ledger_rows([result], writing)
+
+
+def replace_entry(connection: duckdb.DuckDBPyConnection, asset: str, entry: pa.Table) -> None:
+    """Put `entry` in the place of all entries of `asset`."""
+    connection.execute(f"DELETE FROM {LEDGER} WHERE asset = '{asset}'")
+    insert_rows(connection, LEDGER, entry)
 
 
 def forget(lake: Lake, assets: Sequence[str], items: Sequence[str] | None, outcome: Outcome) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import duckdb
 from dagster import DagsterInstance
 
 from audio_assets.engine.dagster_assets import ITEMS_TAG
@@ -26,6 +27,26 @@ def sync_partitions(instance: DagsterInstance, name: str, keys: Iterable[str]) -
         instance.add_dynamic_partitions(name, added)
     for key in known - set(wanted):
         instance.delete_dynamic_partition(name, key)
+
+
+def sync_catalog(platform: Platform, instance: DagsterInstance) -> dict[str, int]:
+    """Make the partitions of every kind of item those of the catalog; the number of each.
+
+    Runs that `audio-assets run` makes do this for themselves. It is for all who choose a partition before
+    there is a run: the UI, and `dagster asset materialize`. Shards need nothing, nor does an absent catalog.
+    """
+    if platform.settings.shards is not None or not platform.lake.exists:
+        return {}
+    counts = {}
+    for kind in platform.graph.kinds:
+        try:
+            rows = platform.lake.rows(f'SELECT item FROM "{kind.plural}" ORDER BY item')
+        except duckdb.CatalogException:  # no command has made the tables yet
+            return {}
+        keys = [key for (key,) in rows]
+        sync_partitions(instance, kind.plural, keys)
+        counts[kind.plural] = len(keys)
+    return counts
 
 
 def range_tags(

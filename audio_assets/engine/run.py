@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audio_assets.engine.batching import batches
@@ -17,11 +17,17 @@ from audio_assets.engine.plan import Plan, RunOptions, State, make_plan, upstrea
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.progress import observer
 from audio_assets.engine.tables import Item, Row
-from audio_assets.engine.tasks import ItemTask, Limits, Task, Upstream, WorkerSetup
+from audio_assets.engine.tasks import ItemTask, Limits, Task, Upstream, Workers, WorkerSetup
 from audio_assets.engine.workers import LocalWorkers
+from audio_assets.resources.accelerator import visible_gpus
 from audio_assets.resources.lake import quoted
 
 UPSTREAM_WINDOW = 64  # items whose upstream rows are read with one query
+GPU_POOL = "gpu"
+EMBEDDED = "embedded"
+
+MakeWorkers = Callable[[Platform, Sequence[ItemAsset], int, Mapping[str, Checkpoint]], Workers]
+"""Makes the workers for assets, a number of items, and checkpoints by training asset."""
 
 
 @dataclass
@@ -53,7 +59,7 @@ class BundleRun:
     """One bundle's part of a run; iterate over it once, then read `summaries`.
 
     Iterating yields lists of results that are safe in the lake. Closing the iterator, or an exception
-    in it, loses at most the chunk being computed.
+    in it, loses at most the chunk being computed. `make_workers` decides where items are computed.
     """
 
     def __init__(
@@ -65,12 +71,14 @@ class BundleRun:
         options: RunOptions,
         *,
         run_id: str,
+        make_workers: MakeWorkers | None = None,
     ) -> None:
         names = set(selected)
         self._platform = platform
         self._assets = [asset for asset in bundle.assets if asset.name in names]
         self._items = items
         self._run_id = run_id
+        self._make_workers = make_workers or local_workers
         needed = {u for asset in self._assets for u in asset.upstream} | names
         # Upstream is read as of this snapshot, so that fingerprints and values belong together even if
         # another run computes upstream again meanwhile.
@@ -119,13 +127,13 @@ class BundleRun:
             return
         started = time.monotonic()
         tasks = self._tasks([item for key, item in self._items.items() if key in wanted])
-        with local_workers(self._platform, self._assets, len(wanted), self._models) as workers:
+        with self._make_workers(self._platform, self._assets, len(wanted), self._models) as workers:
             for chunk in self._chunks(workers, tasks):
                 yield self._store(chunk)
                 for summary in self.summaries.values():
                     summary.wall_s = time.monotonic() - started
 
-    def _chunks(self, workers: LocalWorkers, tasks: Iterable[Task]) -> Iterator[list[ItemResult]]:
+    def _chunks(self, workers: Workers, tasks: Iterable[Task]) -> Iterator[list[ItemResult]]:
         settings = self._platform.settings
         # A killed run loses a chunk at most: one half is written while the other is computed.
         full = max(1, settings.chunk_items // 2) * len(self._assets)
@@ -232,24 +240,44 @@ def local_workers(
     items: int,
     models: Mapping[str, Checkpoint] | None = None,
 ) -> LocalWorkers:
-    """Workers on this machine for `assets`, no more than there are items."""
+    """Workers on this machine for `assets`, no more than there are items, nor GPUs for them to share."""
     settings = platform.settings
-    choices = platform.graph.choices(settings)
-    setup = WorkerSetup(
-        assets=tuple(asset.reference for asset in assets),
-        parameters=settings.parameters,
-        backends=choices,
-        objects=platform.objects,
-        code={asset.name: asset.code(choices).digest for asset in assets},
-        models={
-            name: checkpoint.local(platform.objects, settings.home / "cache")
-            for name, checkpoint in (models or {}).items()
-        },
-    )
     limits = Limits(
         time_s={a.name: a.time_limit_s or settings.time_limit_s for a in assets},
         memory_bytes={a.name: (a.memory_limit_gib or settings.memory_limit_gib) * 2**30 for a in assets},
     )
-    count = min(settings.workers, items)
-    # What computes on an accelerator would hold its memory.
-    return LocalWorkers(count, setup, limits, keep=all(asset.pool is None for asset in assets))
+    return LocalWorkers(
+        min(settings.workers, items),
+        worker_setup(platform, assets, models or {}),
+        limits,
+        # What computes on an accelerator would hold its memory.
+        keep=all(asset.pool is None for asset in assets),
+        devices=visible_gpus() if _wants_gpu(assets, platform.graph.choices(settings)) else (),
+    )
+
+
+def worker_setup(
+    platform: Platform, assets: Sequence[ItemAsset], models: Mapping[str, Checkpoint]
+) -> WorkerSetup:
+    """What a worker loads to compute `assets`, wherever it is."""
+    choices = platform.graph.choices(platform.settings)
+    return WorkerSetup(
+        assets=tuple(asset.reference for asset in assets),
+        parameters=platform.settings.parameters,
+        backends=choices,
+        objects=platform.objects,
+        code={asset.name: asset.code(choices).digest for asset in assets},
+        models={
+            name: checkpoint.local(platform.objects, platform.settings.home / "cache")
+            for name, checkpoint in models.items()
+        },
+    )
+
+
+def _wants_gpu(assets: Iterable[ItemAsset], choices: Mapping[str, str]) -> bool:
+    """Whether one of `assets` computes on a GPU if there is one; embedded backends need the cores instead."""
+    return any(
+        asset.pool == GPU_POOL
+        and (not asset.roles or any(choices[role.name] != EMBEDDED for role in asset.roles))
+        for asset in assets
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from audio_assets.engine.outcomes import ItemResult
 from audio_assets.engine.tables import Item, Row
@@ -73,6 +74,8 @@ class WorkerSetup:
     models: Mapping[str, Path] = field(default_factory=dict)
 
 
+RESULTS_AHEAD = 100
+
 REST = ("rest",)
 """Sent to a worker whose run is done with it, and that may serve another."""
 
@@ -86,12 +89,26 @@ class Limits:
 
 
 class Workers(Protocol):
-    """Where tasks are computed. `LocalWorkers` is the one on this machine."""
+    """Where tasks are computed, used within a ``with`` block. `LocalWorkers` are those of this machine."""
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[ItemResult]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    @abstractmethod
+    def run_ticking(
+        self, tasks: Iterable[Task], tick_s: float | None, ahead: int = RESULTS_AHEAD
+    ) -> Iterator[ItemResult | None]:
         """Compute all tasks; results come as they are ready, in any order.
 
         Every asset of every item of every task comes back exactly once, whatever happens to the
-        worker that had it.
+        worker that had it. None comes whenever no result has for `tick_s`. Workers may go on while
+        results are not taken, until `ahead` of them wait.
         """
         ...
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[ItemResult]:
+        """The results alone."""
+        return (result for result in self.run_ticking(tasks, None) if result is not None)

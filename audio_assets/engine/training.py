@@ -1,15 +1,19 @@
 """Running a training: choose its items, keep its checkpoint, tell where everything came from.
 
-The tables `checkpoints` and `training_items` lead from it to the lake
-snapshot, the items, their split, and their licences.
+The tables `checkpoints`, `training_items` and `training_sources` lead from it to the lake snapshot, the
+items and their split, and to what computed all values upstream, under which licence: written down when it
+was trained, so that it stays true when those values are computed again. The ledger has how the last
+training ended.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from pydantic import BaseModel
@@ -19,18 +23,24 @@ from audio_assets.engine.checkpoints import (
     CHECKPOINT_FILES,
     MODEL_CARD,
     TRAINING_ITEM_COLUMNS,
+    TRAINING_SOURCE_COLUMNS,
     Checkpoint,
     latest_checkpoint,
 )
 from audio_assets.engine.collection_asset import EVERY_ITEM
-from audio_assets.engine.ledger import arrow_table, insert_rows, read_entries
+from audio_assets.engine.item_asset import Recipe
+from audio_assets.engine.ledger import arrow_table, entry_of_all, insert_rows, read_entries, replace_entry
 from audio_assets.engine.model_card import model_card
-from audio_assets.engine.outcomes import Outcome
+from audio_assets.engine.outcomes import ItemResult, Outcome, ended
+from audio_assets.engine.plan import DEFAULT, RunOptions
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.tables import Item
 from audio_assets.engine.training_asset import SPLITS, Trained, Training, TrainingAsset, TrainingError
+from audio_assets.resources.lake import quoted
 from audio_assets.resources.system_metrics import system_metrics
 from audio_assets.resources.tracking import Tracker, training_root
+
+SNAPSHOT = "snapshot.json"
 
 
 def run_training(
@@ -59,7 +69,12 @@ def run_training(
     if done is not None and done.checkpoint == name:
         return done, False
     folder = training_root(platform.settings) / asset.name / name
-    snapshot = _kept_snapshot(folder, snapshot)
+    kept = kept_snapshot(folder)
+    if kept is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SNAPSHOT).write_text(json.dumps(snapshot))
+    else:
+        snapshot = kept
     tracker = Tracker(platform.settings.mlflow_uri, folder)
     training = Training(
         asset.name, name, snapshot, items, asset.upstream, seed, device, dtype, folder, tracker,
@@ -70,30 +85,42 @@ def run_training(
     tracker.params({**config.model_dump(mode="json"), "seed": seed, "device": device, "dtype": dtype})
     profile = {"items": len(items), "snapshot": snapshot, "upstream": list(asset.upstream)}
     tracker.dataset(asset.item.plural, name, platform.settings.lake_catalog.partition(":")[0], profile)
+    started = time.monotonic()
     try:
         with system_metrics(tracker):
             trained = asset.fn(training, config)
         _check(asset, trained, items)
         checkpoint = _keep(platform, asset, config, training, trained, upstream=upstream, run_id=run_id)
-    except BaseException:
+    except BaseException as error:
         tracker.end("FAILED")
+        if isinstance(error, Exception):  # what was only interrupted goes on the next time
+            result = ended(asset.name, EVERY_ITEM, error, time.monotonic() - started)
+            _note_outcome(platform, asset, config, name, result, run_id=run_id)
         raise
     tracker.end("FINISHED")
     _note_mlflow_run(platform, name, tracker)
+    result = ItemResult(asset.name, EVERY_ITEM, Outcome.OK, [], seconds=time.monotonic() - started)
+    _note_outcome(platform, asset, config, name, result, run_id=run_id)
     return checkpoint, True
 
 
-def needs_training(platform: Platform, asset: TrainingAsset) -> bool:
+def needs_training(platform: Platform, asset: TrainingAsset, options: RunOptions = DEFAULT) -> bool:
     """Whether training with default configuration would make a checkpoint that is not there.
 
-    False where there is nothing to learn from yet.
+    False where there is nothing to learn from yet, and where the same training has failed before, unless
+    `options` ask for what failed.
     """
     try:
         _, upstream = _ready_items(platform, asset, platform.lake.snapshot())
     except TrainingError:
         return False
+    wanted = asset.fingerprint(asset.config(), 0, upstream)
     done = latest_checkpoint(platform.lake, asset.name)
-    return done is None or done.checkpoint != asset.fingerprint(asset.config(), 0, upstream)
+    if done is not None and done.checkpoint == wanted:
+        return False
+    entry = read_entries(platform.lake, [asset.name])[asset.name].get(EVERY_ITEM)
+    has_failed = entry is not None and entry.outcome is Outcome.FAILED and entry.fingerprint == wanted
+    return options.failed or options.everything or not has_failed
 
 
 def _ready_items(
@@ -122,14 +149,10 @@ def _ready_items(
     return {key: items[key] for key in upstream}, upstream
 
 
-def _kept_snapshot(folder: Path, snapshot: int) -> int:
-    """The snapshot of a training that is resumed, else `snapshot`, kept for the next time."""
-    file = folder / "snapshot.json"
-    if file.exists():
-        return int(json.loads(file.read_text()))
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(snapshot))
-    return snapshot
+def kept_snapshot(folder: Path) -> int | None:
+    """The snapshot of the training in `folder`, which it goes on with when it is resumed; None: a new one."""
+    file = folder / SNAPSHOT
+    return int(json.loads(file.read_text())) if file.exists() else None
 
 
 def _check(asset: TrainingAsset, trained: Trained, items: Mapping[str, Item]) -> None:
@@ -160,7 +183,9 @@ def _keep(
 ) -> Checkpoint:
     """Store the checkpoint's objects, then its rows in one transaction."""
     name = training.checkpoint
-    licences = _licences(platform, asset)
+    sources = _sources(platform, asset, training, trained.split)
+    named = {row["licence"] for row in sources} - {None}
+    licences = ", ".join(sorted({part for text in named for part in text.split("+")}))
     prefix = f"{asset.name}/{name}"
     card = model_card(asset, config, training, trained, licences)
     (trained.folder / MODEL_CARD).write_text(card, encoding="utf-8")
@@ -195,6 +220,7 @@ def _keep(
             "item": item,
             "split": part,
             "content_hash": training.items[item].content_hash,
+            "licence": training.items[item].record.get("licence"),
             "upstream_json": json.dumps(upstream[item], sort_keys=True),
         }
         for item, part in trained.split.items()
@@ -202,6 +228,7 @@ def _keep(
     tables = {
         "checkpoints": arrow_table(CHECKPOINT_COLUMNS, [row]),
         "training_items": arrow_table(TRAINING_ITEM_COLUMNS, members),
+        "training_sources": arrow_table(TRAINING_SOURCE_COLUMNS, sources),
     }
     for table in asset.evaluation:
         rows = table.check_rows(trained.evaluation.get(table.name, ()))
@@ -216,23 +243,46 @@ def _keep(
     return Checkpoint(name, asset.name, prefix, licences, dict(trained.metrics))
 
 
-def _licences(platform: Platform, asset: TrainingAsset) -> str:
-    """Licences of the backends behind all assets upstream, however far."""
+def _sources(
+    platform: Platform, asset: TrainingAsset, training: Training, items: Iterable[str]
+) -> list[dict[str, Any]]:
+    """What computed each value upstream of the training's items, however far, when they were read."""
     collections = {collection.name: collection for collection in platform.collections}
-    waiting, seen = list(asset.upstream), set[str]()
+    waiting, names = list(asset.upstream), set[str]()
     while waiting:
         name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
+        if name not in names:
+            names.add(name)
             waiting += (platform.graph.by_name.get(name) or collections[name]).upstream
-    found = {platform.recipes[name].licence for name in seen - collections.keys()} - {None}
-    return ", ".join(sorted(part for text in found if text for part in text.split("+")))
+    columns = [column.name for column in TRAINING_SOURCE_COLUMNS[1:]]
+    rows = platform.lake.rows(
+        f"SELECT {', '.join(columns)} FROM ledger AT (VERSION => {training.snapshot}) "
+        f"WHERE asset IN (SELECT unnest({quoted(sorted(names))})) AND outcome = 'ok' "
+        f"AND item IN (SELECT unnest({quoted([*items, EVERY_ITEM])})) ORDER BY item, asset"
+    )
+    return [{"checkpoint": training.checkpoint, **dict(zip(columns, row, strict=True))} for row in rows]
+
+
+def _note_outcome(
+    platform: Platform, asset: TrainingAsset, config: BaseModel, name: str, result: ItemResult, *, run_id: str
+) -> None:
+    """Have the ledger say how the training ended."""
+    recipe = Recipe(asset.name, asset.code_version, config.model_dump_json(), None, None, None, ())
+    entry = entry_of_all(result, recipe, asset.code, name, upstream={}, run_id=run_id)
+    platform.lake.write(lambda connection: replace_entry(connection, asset.name, entry))
+
+
+def note_mlflow_runs(platform: Platform) -> None:
+    """Write down the MLflow runs of checkpoints that the server had not heard of when they were made."""
+    rows = platform.lake.rows("SELECT asset, checkpoint FROM checkpoints WHERE mlflow_run_id = ''")
+    for asset, name in rows:
+        folder = training_root(platform.settings) / asset / name
+        if folder.is_dir():
+            _note_mlflow_run(platform, name, Tracker(platform.settings.mlflow_uri, folder))
 
 
 def _note_mlflow_run(platform: Platform, name: str, tracker: Tracker) -> None:
-    """Write down the MLflow run if the server has heard of it only now."""
-    query = "UPDATE checkpoints SET mlflow_run_id = ? WHERE checkpoint = ?"
-    stored = platform.lake.rows("SELECT mlflow_run_id FROM checkpoints WHERE checkpoint = ?", [name])
+    query = f"UPDATE checkpoints SET mlflow_run_id = '{tracker.run_id}' WHERE checkpoint = '{name}'"
+    stored = platform.lake.rows(f"SELECT mlflow_run_id FROM checkpoints WHERE checkpoint = '{name}'")
     if tracker.run_id and stored != [(tracker.run_id,)]:
-        values = [tracker.run_id, name]
-        platform.lake.write(lambda connection: connection.execute(query, values))
+        platform.lake.write(lambda connection: connection.execute(query))

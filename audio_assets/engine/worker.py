@@ -16,9 +16,10 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 
-from audio_assets.engine.code_hash import edited_since
+from audio_assets.engine.code_hash import own_sources
 from audio_assets.engine.compute import CodeChanged, Computer
 from audio_assets.engine.tasks import Task, WorkerSetup
+from audio_assets.resources.accelerator import prepare_environment
 
 LONGEST_REST_S = 60.0
 
@@ -27,6 +28,7 @@ def main() -> None:
     """Serve the pipe until it closes."""
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
     _end_with(parent)
+    prepare_environment()  # torch may come with the first asset that is loaded
     faulthandler.enable()
     connection = Connection(descriptor)
     # A child that outlived the worker would keep the pipe open, and the worker's death from being seen.
@@ -40,12 +42,14 @@ def main() -> None:
 
 def _serve(connection: Connection) -> None:
     computer = None
-    started_ns = time.time_ns()
+    sources: dict[str, int] = {}
     while True:
         match connection.recv():
             case WorkerSetup() as setup:
-                if edited_since(started_ns):
+                now = own_sources({module.partition(".")[0] for module, _ in setup.assets})
+                if not sources.items() <= now.items():
                     return  # what is loaded may not be what the files say; a fresh process takes over
+                sources |= now
                 computer = _load(setup, connection)
             case Task() as task if computer is not None:
                 computer.compute(task)

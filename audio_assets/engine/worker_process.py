@@ -27,6 +27,7 @@ import psutil
 from audio_assets.engine.outcomes import ItemResult
 from audio_assets.engine.tasks import REST, Limits, Task, WorkerSetup
 from audio_assets.errors import UserError
+from audio_assets.resources.accelerator import gpu_environment
 
 POLL_S = 0.2
 START_LIMIT_S = 300.0
@@ -37,7 +38,16 @@ NO_LIMITS = Limits({}, {})
 
 STARTER = ThreadPoolExecutor(1, "worker-starter")
 RESTING: deque[WorkerProcess] = deque()
-os.register_at_fork(after_in_child=RESTING.clear)  # they are the parent's
+
+
+def _forget_parent() -> None:
+    """In a forked child: the parent's workers are not its own, and the parent's thread it does not have."""
+    global STARTER  # noqa: PLW0603
+    RESTING.clear()
+    STARTER = ThreadPoolExecutor(1, "worker-starter")
+
+
+os.register_at_fork(after_in_child=_forget_parent)
 
 
 class WorkerError(UserError, RuntimeError):
@@ -55,10 +65,15 @@ class WorkerDied(Exception):
 
 
 class WorkerProcess:
-    """A process that computes tasks: `load` and `await_ready` first, then any number of them."""
+    """A process that computes tasks: `load` and `await_ready` first, then any number of them.
 
-    def __init__(self, threads: int) -> None:
-        self._environment = _environment(threads)
+    Of the GPUs it sees `device` alone, or as many as this process if that is None.
+    """
+
+    def __init__(self, threads: int, device: str | None = None) -> None:
+        self._environment = _environment(threads, device)
+        # A worker that is killed leaves its temporary files; they go with the folder.
+        self._scratch = tempfile.TemporaryDirectory(prefix="audio-assets-", ignore_cleanup_errors=True)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
         self._pipe, theirs = Pipe()
         # Linux ends a worker together with the thread that started it, so that thread must last.
@@ -79,19 +94,19 @@ class WorkerProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env=self._environment,
+            env={**self._environment, "TMPDIR": self._scratch.name},
             start_new_session=True,  # Ctrl-C is for the run, and ending the worker ends what it started
         )
 
     @classmethod
-    def take(cls, threads: int) -> WorkerProcess:
+    def take(cls, threads: int, device: str | None = None) -> WorkerProcess:
         """A worker that rests and has the environment that a new one would have, or else a new one."""
-        wanted = _environment(threads)
+        wanted = _environment(threads, device)
         while True:
             try:
                 process = RESTING.pop()
             except IndexError:
-                return cls(threads)
+                return cls(threads, device)
             if process._process.poll() is None and _same(process._environment, wanted):
                 return process
             process.close()
@@ -154,6 +169,7 @@ class WorkerProcess:
         self._wait()
         self._pipe.close()
         self._log.close()
+        self._scratch.cleanup()
 
     def _begin(self, asset: str | None, limit_s: float) -> None:
         self._asset = asset
@@ -232,10 +248,11 @@ class WorkerProcess:
         return self._log.read().decode(errors="replace").replace("\0", "").strip()
 
 
-def _environment(threads: int) -> dict[str, str]:
+def _environment(threads: int, device: str | None) -> dict[str, str]:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    return {**os.environ, "PYTHONPATH": path, **dict.fromkeys(names, str(threads))}
+    chosen = {} if device is None else gpu_environment(device)
+    return {**os.environ, "PYTHONPATH": path, **dict.fromkeys(names, str(threads)), **chosen}
 
 
 def _same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
@@ -252,5 +269,6 @@ def _cause(code: int | None) -> str:
     if code is None:
         return "it does not answer, and does not end either"
     if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
+        known = {number.value: number.name for number in signal.Signals}
+        return f"killed by {known.get(-code, f'signal {-code}')}"
     return f"it ended with exit code {code}"

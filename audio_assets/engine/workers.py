@@ -13,37 +13,45 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from queue import Empty, Full, Queue
 from threading import Lock, Thread
 
 from audio_assets.engine.outcomes import ItemResult, Outcome
-from audio_assets.engine.tasks import ItemTask, Limits, Task, WorkerSetup
+from audio_assets.engine.tasks import RESULTS_AHEAD, ItemTask, Limits, Task, Workers, WorkerSetup
 from audio_assets.engine.worker_process import WorkerDied, WorkerError, WorkerProcess
 
-RESULTS_AHEAD = 100
 DEATHS_PER_TASK = 2
 FAILED_STARTS = 3
 
 
-class LocalWorkers:
+class LocalWorkers(Workers):
     """`count` worker processes with the assets of `setup` loaded, used within a ``with`` block.
 
     `threads` is how many threads numerical libraries may use within each. Without `keep` they end
-    when their work has; else they rest, for the next run of this process.
+    when their work has; else they rest, for the next run of this process. If `devices` are given, there
+    is one worker for each instead, and at most `count`; it and its successors see that GPU alone.
+
+    Raises, where results are taken:
+        WorkerError: no worker can be started.
     """
 
     def __init__(
-        self, count: int, setup: WorkerSetup, limits: Limits, threads: int = 1, *, keep: bool = False
+        self,
+        count: int,
+        setup: WorkerSetup,
+        limits: Limits,
+        threads: int = 1,
+        *,
+        keep: bool = False,
+        devices: Sequence[str] = (),
     ) -> None:
-        self._count = count
+        self._devices: Sequence[str | None] = devices[:count] or [None] * count
         self._setup = setup
         self._limits = limits
         self._threads = threads
         self._keep = keep
         self._lanes: list[_Lane] = []
-
-    def __enter__(self) -> LocalWorkers:
-        return self
 
     def __exit__(self, *_: object) -> None:
         for lane in self._lanes:
@@ -52,27 +60,19 @@ class LocalWorkers:
             lane.join()
         self._lanes = []
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[ItemResult]:
-        """Compute `tasks`; see `Workers.run`. They are taken from `tasks` by other threads, one at a time.
-
-        Raises:
-            WorkerError: no worker can be started.
-        """
-        return (result for result in self.run_ticking(tasks, None) if result is not None)
-
     def run_ticking(
         self, tasks: Iterable[Task], tick_s: float | None, ahead: int = RESULTS_AHEAD
     ) -> Iterator[ItemResult | None]:
-        """As `run`, with None whenever no result has come for `tick_s`.
-
-        Workers go on while results are not taken, until `ahead` of them wait.
-        """
+        """See `Workers`; `tasks` are taken by other threads, one at a time."""
         results: Queue[ItemResult | BaseException | _Ended] = Queue(ahead)
         source = _Shared(tasks)
-        self._lanes = [_Lane(self._take_process, source, results, self._keep) for _ in range(self._count)]
+        self._lanes = [
+            _Lane(partial(self._take_process, device), source, results, self._keep)
+            for device in self._devices
+        ]
         for lane in self._lanes:
             lane.start()
-        running = self._count
+        running = len(self._lanes)
         while running:
             try:
                 result = results.get(timeout=tick_s)
@@ -86,9 +86,9 @@ class LocalWorkers:
             else:
                 yield result
 
-    def _take_process(self) -> WorkerProcess:
+    def _take_process(self, device: str | None) -> WorkerProcess:
         try:
-            process = WorkerProcess.take(self._threads)
+            process = WorkerProcess.take(self._threads, device)
         except OSError as error:
             raise WorkerError(f"A worker process cannot be started: {error}") from error
         process.load(self._setup, self._limits)

@@ -9,7 +9,7 @@ from pathlib import Path
 from audio_assets.assets.catalog import TRACK
 from audio_assets.engine.platform import Platform
 from audio_assets.export.common import Export, ExportReport
-from audio_assets.resources.lake import quoted
+from audio_assets.resources.lake import quote, quoted
 
 VIEW = "track_features"
 
@@ -30,7 +30,7 @@ def export_parquet(platform: Platform, keys: Sequence[str] | None, folder: Path)
             path = Path(staged) / f"{table}.parquet"
             connection.execute(
                 f'COPY (SELECT * FROM "{table}" WHERE item IN (SELECT unnest({quoted(export.items)})) '
-                f"ORDER BY ALL) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+                f"ORDER BY ALL) TO {quote(str(path))} (FORMAT parquet, COMPRESSION zstd)"
             )
             export.write(path.name, path.read_bytes())
     return export.report

@@ -58,6 +58,7 @@ class Recording:
     genre: str | None
     language: str | None
     isrc: str | None
+    licence: str | None
     musicbrainz_recording_id: str | None
     musicbrainz_artist_id: str | None
     musicbrainz_release_id: str | None
@@ -130,6 +131,7 @@ def inspect(
         genre=tags.genre,
         language=tags.language,
         isrc=tags.isrc,
+        licence=_licence(beside.metadata) or tags.licence,
         musicbrainz_recording_id=tags.musicbrainz_recording_id,
         musicbrainz_artist_id=tags.musicbrainz_artist_id,
         musicbrainz_release_id=tags.musicbrainz_release_id,
@@ -143,6 +145,13 @@ def inspect(
         sidecars_digest=beside.digest,
         notes=(*((tags.note,) if tags.note else ()), *beside.notes),
     )
+
+
+def _licence(metadata: str | None) -> str | None:
+    """The licence that the JSON object beside a file names."""
+    values = json.loads(metadata) if metadata else {}
+    found = next((values[name] for name in ("licence", "license") if values.get(name)), None)
+    return str(found) if found else None
 
 
 def hash_file(path: Path) -> str:

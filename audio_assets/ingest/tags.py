@@ -27,6 +27,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "genre": ("genre", "TCON", "©gen", "WM/Genre"),
     "language": ("language", "TLAN", "----:com.apple.iTunes:LANGUAGE", "WM/Language"),
     "isrc": ("isrc", "TSRC", "----:com.apple.iTunes:ISRC", "WM/ISRC"),
+    "licence": ("license", "licence", "WCOP", "TXXX:LICENSE", "----:com.apple.iTunes:LICENSE"),
     "lyrics": ("lyrics", "unsyncedlyrics", "USLT", "©lyr", "WM/Lyrics"),
     "musicbrainz_recording_id": (
         "musicbrainz_trackid",
@@ -71,6 +72,7 @@ class Tags:
     genre: str | None = None
     language: str | None = None
     isrc: str | None = None
+    licence: str | None = None
     lyrics: str | None = None
     musicbrainz_recording_id: str | None = None
     musicbrainz_artist_id: str | None = None
@@ -117,7 +119,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return _clean(value.decode("utf-8", "replace"))
     # An ID3 genre may be a number, an ID3 frame a list of texts, an ASF attribute a value.
-    for attribute in ("genres", "text", "data", "value"):
+    for attribute in ("genres", "text", "url", "data", "value"):
         if (inner := getattr(value, attribute, None)) is not None:
             return _text(inner)
     return _clean(str(value))

@@ -208,14 +208,14 @@ class Lake:
 
     def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         path = self._sqlite_path
-        options = [f"DATA_PATH {_quote(self.data)}"]
+        options = [f"DATA_PATH {quote(self.data)}"]
         if path is not None:
             if not self.read_only:
                 path.parent.mkdir(parents=True, exist_ok=True)
             options += ["META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {round(self.busy_wait_s * 1000)}"]
         if self.read_only:
             options.append("READ_ONLY")
-        statement = f"ATTACH {_quote(f'ducklake:{self.catalog}')} AS lake ({', '.join(options)})"
+        statement = f"ATTACH {quote(f'ducklake:{self.catalog}')} AS lake ({', '.join(options)})"
         with nullcontext() if self.read_only else self._write_lock():  # attaching a new catalog makes it
             connection.execute(statement)
 
@@ -223,7 +223,7 @@ class Lake:
         on_s3 = self.data.startswith("s3://")
         kind = "postgres" if self._sqlite_path is None else "sqlite"
         for name in ["ducklake", f"{kind}_scanner", *(["httpfs"] if on_s3 else [])]:
-            connection.execute(f"LOAD {_quote(str(extension_file(name)))}")
+            connection.execute(f"LOAD {quote(str(extension_file(name)))}")
         if on_s3:
             endpoint = self.s3_endpoint.partition("://")
             secret = {
@@ -235,7 +235,7 @@ class Lake:
             if self.s3_endpoint:
                 secret |= {"ENDPOINT": endpoint[2], "URL_STYLE": "path"}
                 secret["USE_SSL"] = "true" if endpoint[0] == "https" else "false"
-            options = ", ".join(f"{key} {_quote(value)}" for key, value in secret.items())
+            options = ", ".join(f"{key} {quote(value)}" for key, value in secret.items())
             connection.execute(f"CREATE SECRET lake_data ({options})")
 
 
@@ -313,12 +313,13 @@ def _is_storage(error: BaseException) -> bool:
 
 def _first_line(error: BaseException) -> str:
     """What happened, without the passwords in the connections that it names."""
-    line = str(error).strip().splitlines()[0]
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
     line = re.sub(r"password\s*=\s*('[^']*'|[^\s\"]+)", "password=…", line)
     return re.sub(r"(://[^:/@\s]+):[^@\s]+@", r"\1:…@", line)
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """`text` as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -331,4 +332,4 @@ def quoted(values: Iterable[str]) -> str:
     >>> quoted(["tempo", "it's"])
     "['tempo', 'it''s']::VARCHAR[]"
     """
-    return f"[{', '.join(_quote(value) for value in values)}]::VARCHAR[]"
+    return f"[{', '.join(quote(value) for value in values)}]::VARCHAR[]"

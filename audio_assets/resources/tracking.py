@@ -134,7 +134,7 @@ class Tracker:
             with self._alone():
                 self._state = self._stored_state()
                 for event in self._events()[self._state.sent :]:
-                    self._send(event)
+                    self._send_or_refuse(event)
                     self._state.sent += 1
                     self._save()
         except Exception as error:  # whatever the server or the network does
@@ -145,6 +145,17 @@ class Tracker:
             )  # fmt: skip
             return False
         return True
+
+    def _send_or_refuse(self, event: dict[str, Any]) -> None:
+        """Send an event; one that the server will never take is left out, so that it holds up no other."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._send(event)
+        except MlflowException as error:
+            if error.error_code != "INVALID_PARAMETER_VALUE":
+                raise
+            log.warning("MLflow at %s refuses the %s: %s", self._uri, event["kind"], error.message)
 
     def _events(self) -> list[dict[str, Any]]:
         journal = self._folder / JOURNAL

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio_assets.audio.encode import encode_flac, write_wav
+from audio_assets.audio.encode import encode_flac
 from tests.audio.synthesis import chirps, on_grid
 
 
@@ -37,23 +37,6 @@ def test_what_exceeds_full_scale_is_clipped_not_wrapped():
 
 def test_the_same_samples_are_the_same_bytes():
     assert encode_flac(chirps(0.5), 44_100) == encode_flac(chirps(0.5), 44_100)
-
-
-@pytest.mark.parametrize(
-    ("bits", "subtype", "error"), [(16, "PCM_16", 2**-16), (24, "PCM_24", 2**-24), (32, "FLOAT", 0)]
-)
-def test_wav_files(tmp_path, bits, subtype, error):
-    samples = chirps(0.1)
-    write_wav(tmp_path / "a.wav", samples, 48_000, bits)
-    back, rate = soundfile.read(tmp_path / "a.wav", always_2d=True)
-    assert np.abs(back.T - samples).max() <= error
-    assert rate == 48_000
-    assert soundfile.info(tmp_path / "a.wav").subtype == subtype
-
-
-def test_one_axis_is_mono(tmp_path):
-    write_wav(tmp_path / "a.wav", chirps(0.1)[0], 44_100)
-    assert soundfile.info(tmp_path / "a.wav").channels == 1
 
 
 @pytest.mark.parametrize(

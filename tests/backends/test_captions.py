@@ -215,6 +215,7 @@ def test_tempi_are_read_from_text(text, bpm):
         ("from Ab major to Fmin", [Key(8, "major"), Key(5, "minor")]),
         ("the DJ mixes; Eminor", [Key(4, "minor")]),
         ("A-minor ballad", [Key(9, "minor")]),
+        ("The key is F# Minor. Later in C Major.", [Key(6, "minor"), Key(0, "major")]),
         ("an F major chord, a G majority", []),
     ],
 )
@@ -344,7 +345,7 @@ def flamingo(folder):
 
 @pytest.fixture
 def few_words(monkeypatch):
-    monkeypatch.setattr(generation, "MOST_WORDS", 8)
+    monkeypatch.setattr(generation, "MOST_TOKENS", 8)
 
 
 def reference_answer(folder, samples, prompt):
@@ -433,7 +434,7 @@ def test_a_model_that_gives_nan_fails_and_an_empty_answer_too(flamingo, few_word
             return getattr(processor, name)
 
     monkeypatch.setattr(flamingo, "_processor", Mute())
-    monkeypatch.setattr(generation, "MOST_WORDS", 2)
+    monkeypatch.setattr(generation, "MOST_TOKENS", 2)
     with pytest.raises(ValueError, match="gave an empty answer"):
         flamingo.describe(noise(3), ALL, ())
 

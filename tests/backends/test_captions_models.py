@@ -23,7 +23,7 @@ TEXT = "A slow song at 64 BPM."
 
 @pytest.fixture(autouse=True)
 def few_words(monkeypatch):
-    monkeypatch.setattr(generation, "MOST_WORDS", 8)
+    monkeypatch.setattr(generation, "MOST_TOKENS", 8)
     for module in (qwen_omni, text_model):
         monkeypatch.setattr(module, "choose_accelerator", lambda: Accelerator("cpu", "bfloat16"))
 
@@ -241,7 +241,7 @@ def test_a_revision_is_the_most_likely_one_whatever_the_published_settings(text_
 
 
 def test_a_revision_is_one_normalised_line(reviser, monkeypatch):
-    monkeypatch.setattr(generation, "MOST_WORDS", 20)
+    monkeypatch.setattr(generation, "MOST_TOKENS", 20)
     said(reviser._model, [*reviser._tokenizer("“A”\n b")["input_ids"], reviser._tokenizer.eos_token_id])
     assert reviser.revise(TEXT, ALL) == '"A" b'
 

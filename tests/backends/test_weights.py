@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from audio_assets.backends import weights
-from audio_assets.backends.weights import MissingWeightsError, Weights, WeightsFile
+from audio_assets.backends.weights import MissingWeightsError, Weights, WeightsFile, WeightsFolder
 from audio_assets.settings import Settings
 
 CONTENT = b"numbers that were learnt"
@@ -77,3 +78,41 @@ def test_weights_are_named_by_commit_or_by_what_the_folder_holds(home):
     assert before.startswith("folder-") and before == Weights("org/model", "main").identity
     (folder / "model.safetensors").write_bytes(CONTENT * 9_999 + CONTENT[::-1])
     assert Weights("org/model", "main").identity != before
+
+
+def test_weights_are_installed_once_all_files_of_their_index_are_there(home):
+    weights_of_two = Weights("org/model", "main")
+    folder = home / "weights" / "org" / "model"
+    assert not weights_of_two.is_installed and weights_of_two.place == folder
+    folder.mkdir(parents=True)
+    assert not weights_of_two.is_installed  # a folder alone is none
+    names = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+    index = {"weight_map": dict(zip("ab", names, strict=True))}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    for name, is_installed in zip(names, (False, True), strict=True):
+        (folder / name).write_bytes(CONTENT)
+        assert weights_of_two.is_installed == is_installed
+
+
+def test_weights_in_the_cache_of_hugging_face_are_installed(home, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "cache"))
+    cache = home / "cache" / "models--org--model"
+    for path in (cache / "refs" / "main", cache / "snapshots" / "abc" / "model.safetensors"):
+        path.parent.mkdir(parents=True)
+    (cache / "refs" / "main").write_text("abc")
+    assert not Weights("org/model", "main").is_installed
+    (cache / "snapshots" / "abc" / "model.safetensors").write_bytes(CONTENT)
+    assert Weights("org/model", "main").is_installed and Weights("org/model", "abc").is_installed
+    assert not Weights("org/model", "other").is_installed
+    assert Weights("org/model", "main").identity == "abc"
+
+
+def test_a_folder_of_ones_choice_is_installed_with_one_file_of_each_kind(home):
+    folder = WeightsFolder("net", (("config.yaml",), ("model.safetensors", "model.ckpt")))
+    folder.place.mkdir(parents=True)
+    (folder.place / "config.yaml").write_bytes(CONTENT)
+    assert not folder.is_installed and not folder.is_downloaded
+    (folder.place / "model.ckpt").write_bytes(CONTENT)
+    assert folder.is_installed

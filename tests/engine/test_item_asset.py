@@ -8,6 +8,7 @@ import pytest
 
 from audio_assets.engine import FLOAT, Column, ItemAsset, ItemKind, Role, Table, item_asset
 from audio_assets.engine.graph import AssetGraph, GraphError, find_assets
+from audio_assets.engine.roles import BackendError
 from audio_assets.settings import Settings
 from tests.engine import toys
 from tests.engine.toys import NOTE, copies, lengths, ratios, remarks, words
@@ -99,7 +100,8 @@ def test_a_function_that_workers_cannot_import_is_refused():
 
 
 def test_an_unknown_backend_is_answered_with_those_there_are():
-    with pytest.raises(KeyError, match="No backend 'magic' for ruler; there are embedded, published"):
+    wanted = "^No backend 'magic' for ruler; there are embedded, published: set AUDIO_ASSETS_RULER_BACKEND"
+    with pytest.raises(BackendError, match=wanted):
         RULER.backend("magic")
 
 

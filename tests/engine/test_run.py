@@ -12,13 +12,17 @@ from pathlib import Path
 import pytest
 
 from audio_assets.engine import Outcome, source, worker_process
+from audio_assets.engine.compute import Computer
 from audio_assets.engine.graph import AssetGraph
 from audio_assets.engine.ledger import forget
+from audio_assets.engine.outcomes import ItemResult
 from audio_assets.engine.plan import DEFAULT, RunOptions, State
 from audio_assets.engine.progress import watching
-from audio_assets.engine.run import BundleRun
+from audio_assets.engine.run import BundleRun, local_workers, worker_setup
+from audio_assets.engine.tasks import Workers
 from tests.engine import toys
 from tests.engine.conftest import ALL, Bench, make_bench
+from tests.engine.gpu_toys import sights
 from tests.engine.test_workers import children
 
 NOTES = {"a": "two words", "b": "fail now", "c": "silent here", "d": "three small words"}
@@ -316,3 +320,84 @@ def test_an_item_that_the_catalog_no_longer_has_is_left_alone(bench):
     bench.platform.lake.write(lambda c: c.execute("DELETE FROM notes WHERE item = 'a'"))
     assert bench.run(["words"])["words"].up_to_date == 3
     assert bench.query("SELECT count(*) FROM words WHERE item = 'a'") == [(2,)]
+
+
+def test_with_gpus_a_bundle_of_their_pool_has_one_worker_for_each_and_not_one_for_each_core(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.delenv("HIP_VISIBLE_DEVICES", raising=False)
+    bench = make_bench(tmp_path, [sights], profile="published").with_settings(workers=6)
+    bench.add({str(n): "look" for n in range(6)})
+    assert bench.run(["sights"])["sights"].outcomes == {Outcome.OK: 6}
+    assert bench.query("SELECT DISTINCT gpus FROM sights ORDER BY gpus") == [("0",), ("1",)]
+    assert bench.query("SELECT count(DISTINCT process) FROM sights") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("asset", "profile", "gpus", "items", "devices"),
+    [
+        (sights, "published", "0,1", 8, ["0", "1"]),
+        (sights, "published", "0,1", 1, ["0"]),
+        (sights, "published", "0,1,2,3,4", 8, ["0", "1", "2", "3"]),  # AUDIO_ASSETS_WORKERS is 4
+        (sights, "published", "", 8, [None] * 4),
+        (sights, "embedded", "0,1", 8, [None] * 4),
+        (replace(toys.lengths, pool="gpu"), "embedded", "0,1", 8, ["0", "1"]),
+        (replace(toys.lengths, pool="disk"), "published", "0,1", 8, [None] * 4),
+        (toys.lengths, "published", "0,1", 8, [None] * 4),
+    ],
+    ids=[
+        "gpus",
+        "one item",
+        "few workers",
+        "no gpu",
+        "embedded backend",
+        "no backend",
+        "another pool",
+        "no pool",
+    ],
+)
+def test_who_gets_gpus(tmp_path, monkeypatch, asset, profile, gpus, items, devices):  # noqa: PLR0917
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    monkeypatch.delenv("HIP_VISIBLE_DEVICES", raising=False)
+    bench = make_bench(tmp_path, [asset], profile=profile).with_settings(workers=4)
+    assert local_workers(bench.platform, [asset], items)._devices == devices
+
+
+class WorkersHere(Workers):
+    """Computes in this process."""
+
+    def __init__(self, platform, assets, items, models):
+        self._sent = []
+        self._computer = Computer(worker_setup(platform, assets, models), self._sent.append)
+
+    def run_ticking(self, tasks, tick_s, ahead=1):
+        for task in tasks:
+            self._computer.compute(task)
+            yield from [message for message in self._sent if isinstance(message, ItemResult)]
+            self._sent.clear()
+            yield None
+
+
+def test_a_run_stores_the_same_rows_whoever_computes_them(tmp_path, monkeypatch):
+    ours, theirs = (make_bench(tmp_path / name) for name in ("ours", "theirs"))
+    for bench in (ours, theirs):
+        bench.add(NOTES)
+    ours.run(EVERY)
+    monkeypatch.setattr(worker_process.WorkerProcess, "take", None)
+    for bundle in theirs.platform.graph.bundles:
+        names = [asset.name for asset in bundle.assets]
+        items = theirs.platform.items(bundle.item)
+        list(
+            BundleRun(theirs.platform, bundle, names, items, DEFAULT, run_id="here", make_workers=WorkersHere)
+        )
+    for table, columns in [
+        ("lengths", "characters"),
+        ("words", "position, word"),
+        ("ratios", "characters_per_word"),
+        ("remarks", "measured"),
+        ("copies", "copy"),
+        ("ledger", "asset, fingerprint, outcome, reason"),
+    ]:
+        query = f"SELECT item, {columns} FROM {table} ORDER BY ALL"
+        assert ours.query(query) == theirs.query(query) != []

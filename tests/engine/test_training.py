@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 
 from audio_assets.engine import FLOAT, Column
 from audio_assets.engine.checkpoints import latest_checkpoint
-from audio_assets.engine.training import needs_training, run_training
+from audio_assets.engine.plan import RunOptions
+from audio_assets.engine.training import needs_training, note_mlflow_runs, run_training
 from audio_assets.engine.training_asset import (
     EvaluationTable,
     Trained,
@@ -27,10 +28,16 @@ from audio_assets.resources.tracking import Tracker, flush_all
 from tests.engine import toys
 from tests.engine.conftest import Bench, make_bench
 
+CHECKOUT = Path(__file__).resolve().parents[2]
+
 
 class MeanConfig(BaseModel):
     scale: float = 1.0
     fail: bool = False
+
+
+class FailingConfig(MeanConfig):
+    fail: bool = True
 
 
 @training_asset(
@@ -116,6 +123,39 @@ def test_a_training_that_fails_is_failed_in_mlflow_and_leaves_no_checkpoint(benc
     (run,) = client(bench).search_runs([client(bench).get_experiment_by_name("mean_length").experiment_id])
     assert run.info.status == "FAILED"
     assert latest_checkpoint(bench.platform.lake, "mean_length") is None
+    query = "SELECT item, outcome, reason FROM ledger WHERE asset = 'mean_length'"
+    assert bench.query(query) == [("*", "failed", "ArithmeticError: the loss is NaN")]
+
+
+def test_a_training_that_failed_is_tried_again_when_asked_or_when_its_data_are_others(bench: Bench):
+    fails = replace(mean_length, config=FailingConfig)
+    assert needs_training(bench.platform, fails)
+    with pytest.raises(ArithmeticError):
+        run_training(
+            bench.platform, fails, FailingConfig(), seed=0, device="cpu", dtype="float32", run_id="test",
+            log=lambda _: None,
+        )  # fmt: skip
+    assert not needs_training(bench.platform, fails)
+    assert needs_training(bench.platform, fails, RunOptions(failed=True))
+    bench.add({"e": "a new note"})
+    bench.run(["lengths"])
+    assert needs_training(bench.platform, fails)
+
+
+def test_lineage_stays_true_when_values_are_computed_again(bench: Bench):
+    train(bench)
+    lineage = (CHECKOUT / "sql" / "queries" / "checkpoint_lineage.sql").read_text()
+    then = bench.query(lineage)
+    assert [row[3:7] for row in then] == [
+        ("test", "d", None, "lengths"), ("train", "a", None, "lengths"), ("train", "b", None, "lengths"),
+        ("validation", "c", None, "lengths"),
+    ]  # fmt: skip
+    bench.add({"a": "another text"})
+    bench.run(["lengths"])
+    assert bench.query(lineage) == then
+    sources = dict(bench.query("SELECT item, fingerprint FROM training_sources"))
+    now = dict(bench.query("SELECT item, fingerprint FROM ledger WHERE asset = 'lengths'"))
+    assert {item for item in now if now[item] != sources[item]} == {"a"}
 
 
 def test_too_few_items_are_no_training(bench: Bench):
@@ -137,6 +177,24 @@ def test_a_training_outlives_a_tracking_server_that_is_down(bench: Bench):
     folder = bench.platform.settings.home / "trainings" / "mean_length" / checkpoint.checkpoint
     run = client(bench).get_run(Tracker(bench.platform.settings.mlflow_uri, folder).run_id)
     assert run.info.status == "FINISHED" and run.data.metrics["train_loss"] == 0.25
+    note_mlflow_runs(bench.platform)
+    assert bench.query("SELECT mlflow_run_id FROM checkpoints") == [(run.info.run_id,)]
+
+
+def test_what_a_tracking_server_refuses_holds_up_nothing_else(tmp_path: Path):
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "training")
+    tracker.start("laughter", "run", {})
+    tracker.params({"device": "cuda"})
+    tracker.params({"device": "cpu"})  # killed on a GPU and resumed without: MLflow's parameters are final
+    tracker.metrics({"train_loss": 1.0}, 0)
+    tracker.end("FINISHED")
+    assert tracker.pending == 0
+    run = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(tracker.run_id)
+    assert (run.info.status, run.data.params, run.data.metrics["train_loss"]) == (
+        "FINISHED",
+        {"device": "cuda"},
+        1,
+    )
 
 
 def test_a_tracking_server_that_goes_away_in_the_middle_costs_nothing(tmp_path: Path, monkeypatch):

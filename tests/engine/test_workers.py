@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from multiprocessing.connection import Pipe
 from pathlib import Path
 from threading import Thread
@@ -21,9 +22,11 @@ from audio_assets.engine.tasks import REST, ItemTask, Limits, Task, Upstream, Wo
 from audio_assets.engine.worker_process import WorkerDied, WorkerError, WorkerProcess
 from audio_assets.engine.workers import LocalWorkers, after_death
 from audio_assets.resources.objects import Objects
+from tests.engine.gpu_toys import sights
 from tests.engine.toys import bombs, copies, lengths, ratios, remarks, words
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+CHOICES = {"sight": "published"}
 
 
 class Yard:
@@ -398,6 +401,83 @@ def test_results_come_with_a_tick_while_nothing_is_ready(yard):
     assert [tick.item for tick in ticks if tick is not None] == ["a"]
 
 
+def sights_setup(yard: Yard) -> WorkerSetup:
+    return replace(
+        yard.setup(),
+        assets=(sights.reference,),
+        code={"sights": sights.code(CHOICES).digest},
+        backends=CHOICES,
+    )
+
+
+def seen(yard: Yard, devices: Iterable[str], notes: dict[str, str]) -> dict[str, tuple[int, str]]:
+    """By note, the process that computed it and the GPUs this saw; notes that killed theirs are left out."""
+    tasks = [yard.task({key: text}, [sights]) for key, text in notes.items()]
+    with LocalWorkers(8, sights_setup(yard), yard.limits(sights), devices=list(devices)) as workers:
+        results = list(workers.run(tasks))
+    assert {r.item for r in results if r.died} == {key for key, text in notes.items() if text == "crash"}
+    return {r.item: (r.rows[0]["process"], r.rows[0]["gpus"]) for r in results if not r.died}
+
+
+def test_each_gpu_has_one_worker_which_sees_no_other_gpu(yard):
+    found = seen(yard, ["2", "GPU-8932f937"], {str(n): "look" for n in range(8)})
+    assert sorted(gpus for _, gpus in set(found.values())) == ["2", "GPU-8932f937"]
+    assert len({process for process, _ in found.values()}) == 2
+
+
+def test_the_successor_of_a_worker_that_died_has_its_gpu(yard):
+    found = seen(yard, ["7"], {"a": "look", "b": "crash", "c": "look"})
+    assert found["a"][1] == found["c"][1] == "7"
+    assert found["a"][0] != found["c"][0]
+
+
+def test_a_worker_with_a_gpu_does_not_serve_whoever_wants_another_or_none(resting):
+    first = WorkerProcess.take(1, "0")
+    try:
+        first.rest()
+        second = WorkerProcess.take(1, "0")
+        assert second is first
+        second.rest()
+        third = WorkerProcess.take(1, "1")
+        assert third is not first
+        third.rest()
+        first = WorkerProcess.take(1)
+        assert first is not third
+    finally:
+        first.close()
+
+
+def test_a_worker_sets_what_rocm_wants_before_it_loads_assets(yard, monkeypatch):
+    monkeypatch.delenv("PYTORCH_TUNABLEOP_ENABLED", raising=False)
+    (yard.folder / "dev").mkdir()
+    (yard.folder / "dev/kfd").touch()
+    script = textwrap.dedent(
+        """
+        import pathlib, sys
+        from audio_assets.resources import accelerator
+        accelerator.MACHINE = pathlib.Path(sys.argv.pop())
+        from audio_assets.engine import worker
+        worker.main()
+        """
+    )
+    ours, theirs = Pipe()
+    arguments = [str(theirs.fileno()), str(os.getpid()), str(yard.folder)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *arguments], pass_fds=[theirs.fileno()], cwd=CHECKOUT
+    )
+    theirs.close()
+    try:
+        ours.send(sights_setup(yard))
+        assert ours.recv() == ("ready",)
+        ours.send(yard.task({"a": "look"}, [sights]))
+        assert ours.recv() == ("start", "sights")
+        assert ours.recv().rows[0]["tunable"] == "1"
+    finally:
+        ours.close()
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture
 def resting():
     """Nobody rests before, and what rests after is ended."""
@@ -440,6 +520,38 @@ def test_a_worker_rests_for_a_while_only(yard, resting, monkeypatch):
     ours.send(REST)
     thread.join(timeout=10)
     assert not thread.is_alive()
+
+
+def test_a_file_that_was_changed_in_the_future_hinders_nobody(yard, resting):
+    toys = Path(sys.modules["tests.engine.toys"].__file__)
+    times = toys.stat()
+    try:
+        os.utime(toys, (time.time() + 3600, time.time() + 3600))
+        first = use_and_keep(yard)
+        assert use_and_keep(yard) == first
+    finally:
+        os.utime(toys, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_forked_child_has_workers_of_its_own(yard, resting):
+    use_and_keep(yard)
+    child = os.fork()
+    if not child:
+        ok = not worker_process.RESTING and worker_process.STARTER.submit(int).result(10) == 0
+        os._exit(0 if ok else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_temporary_files_of_a_worker_that_was_killed_go_with_it(yard):
+    process = WorkerProcess(1)
+    try:
+        process.load(yard.setup(lengths), yard.limits(lengths))
+        process.await_ready()
+        folder = Path(psutil.Process(process._process.pid).environ()["TMPDIR"])
+        (folder / "left.flac").write_bytes(b"x")
+    finally:
+        process.close()
+    assert not folder.exists()
 
 
 def test_a_worker_from_before_an_edit_is_not_used_again(yard, resting):

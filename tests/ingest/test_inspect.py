@@ -31,7 +31,7 @@ def song(tmp_path):
 
 def test_a_record_of_everything(song, tmp_path):
     song.with_suffix(".lrc").write_text("[00:01.00]emotional landscapes")
-    song.with_suffix(".json").write_text('{"clique_id": "C7"}')
+    song.with_suffix(".json").write_text('{"clique_id": "C7", "license": "CC0"}')
     labels = song.with_suffix(".labels.txt")
     labels.write_text("0.5\t1.0\tsinging")
     record = inspect(song, root=tmp_path / "library")
@@ -49,7 +49,8 @@ def test_a_record_of_everything(song, tmp_path):
     assert (record.folder_genre, record.folder_subgenre) == ("rock", "indie")
     assert record.lyrics == "emotional landscapes"
     assert json.loads(record.timed_lyrics_json) == [{"start_s": 1.0, "text": "emotional landscapes"}]
-    assert json.loads(record.metadata_json) == {"clique_id": "C7"}
+    assert json.loads(record.metadata_json) == {"clique_id": "C7", "license": "CC0"}
+    assert record.licence == "CC0"
     assert [read_labels(from_uri(uri)) for uri in record.label_uris] == [(Label(0.5, 1.0, "singing"),)]
     assert record.notes == ()
 

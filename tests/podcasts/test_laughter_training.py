@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from safetensors.numpy import save_file
 
 from audio_assets.assets.podcasts.laughter_predictor import (
+    ForecasterConfig,
     LaughterConfig,
     TimerConfig,
     laughter_forecaster,
@@ -92,7 +93,7 @@ class Lessons:
                     "labels": self.labels(self.laughs[e], kind).tolist(),
                 }
                 for e in EPISODES
-                for kind in ("detection", "onset")
+                for kind in ("detection", "onset", "shifted")
             ]
         )  # fmt: skip
 
@@ -135,11 +136,21 @@ def test_the_predictor_finds_laughs_on_an_episode_it_has_not_seen(tmp_path):
 
 
 def test_the_forecaster_says_how_early_it_warns_and_how_often_in_vain(tmp_path):
-    found = values(train(laughter_forecaster, tmp_path, QUICK))
+    found = values(train(laughter_forecaster, tmp_path, ForecasterConfig(**QUICK.model_dump())))
     assert found["auprc"]["value"] > 2 * found["auprc"]["base_rate"]
     assert found["warning_recall"]["value"] > 0.5
     assert 0 < found["warning_median_lead_s"]["value"] <= LOOKAHEAD / 12.5
     assert found["warning_false_alarms_per_hour"]["value"] >= 0
+
+
+def test_the_forecaster_can_learn_frames_before_any_frame_of_a_laugh(tmp_path):
+    config = ForecasterConfig(
+        max_epochs=3, learning_rate=0.03, batch_size=128, labels="shifted", loss="focal", alpha=0.5, dropout=0
+    )
+    trained = train(laughter_forecaster, tmp_path, config)
+    (rows,) = trained.evaluation.values()
+    assert {row["label_kind"] for row in rows} == {"shifted"}
+    assert values(trained)["auprc"]["value"] > values(trained)["auprc"]["base_rate"]
 
 
 def test_the_timer_beats_the_median_and_draws_its_times(tmp_path):

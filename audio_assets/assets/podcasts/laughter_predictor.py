@@ -33,8 +33,13 @@ class HeadConfig(BaseModel):
     """How a head is trained, whatever it learns."""
 
     hidden_dim: int = Field(0, ge=0, description="Width of a hidden layer; 0: a linear head.")
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(
+        1e-3, gt=0, description="Of AdamW. The published recipe has 1e-4, for frames of 4096 and many hours."
+    )
     weight_decay: float = Field(0.01, ge=0)
+    clip_norm: float = Field(1.0, gt=0, description="Largest norm of a gradient.")
+    dropout: float = Field(0.5, ge=0, lt=1, description="Before the hidden layer and the output.")
+    prior_bias: bool = Field(True, description="Start from the base rate, or the mean time, of training.")
     batch_size: int = Field(512, ge=1, description="Frames of a step, of all processes together.")
     max_epochs: int = Field(60, ge=1)
     patience: int = Field(10, ge=1, description="Epochs without a better one before training stops.")
@@ -48,6 +53,16 @@ class LaughterConfig(HeadConfig):
 
     loss: Literal["bce", "focal", "adaptive_focal"] = "bce"
     balanced: bool = Field(False, description="Weigh positives by the ratio of the classes (bce).")
+    alpha: float = Field(0.25, ge=0, le=1, description="Weight of positives (focal).")
+    gamma: float = Field(2.0, ge=0, description="How much less easy frames count (focal, adaptive_focal).")
+
+
+class ForecasterConfig(LaughterConfig):
+    """How the head is trained that tells what comes."""
+
+    labels: Literal["onset", "shifted"] = Field(
+        "onset", description="Frames before a laugh begins, or frames before any frame of a laugh."
+    )
 
 
 class TimerConfig(HeadConfig):
@@ -112,12 +127,15 @@ def _settings(config: LaughterConfig | TimerConfig, seed: int) -> TrainingConfig
     if isinstance(config, TimerConfig):
         loss = LossConfig(kind=kind, cap_s=config.cap_s)
     else:
-        loss = LossConfig(kind=kind, pos_weight="balanced" if config.balanced else 1.0)
+        weight: float | Literal["balanced"] = "balanced" if config.balanced else 1.0
+        loss = LossConfig(kind=kind, pos_weight=weight, alpha=config.alpha, gamma=config.gamma)
     return TrainingConfig(
         hidden_dim=config.hidden_dim or None,
+        dropout=config.dropout,
         standardise=config.standardise,
+        prior_bias=config.prior_bias,
         loss=loss,
-        optimizer=OptimizerConfig(config.learning_rate, config.weight_decay),
+        optimizer=OptimizerConfig(config.learning_rate, config.weight_decay, config.clip_norm),
         batch_size=config.batch_size,
         max_epochs=config.max_epochs,
         patience=config.patience,
@@ -155,16 +173,16 @@ def laughter_predictor(training: Training, config: LaughterConfig) -> Trained:
 @training_asset(
     item=EPISODE,
     upstream=UPSTREAM,
-    config=LaughterConfig,
+    config=ForecasterConfig,
     group="laughter",
     code_version="2",
     min_items=MIN_EPISODES,
     pool="gpu",
     evaluation=[evaluation_table("laughter_forecaster")],
 )
-def laughter_forecaster(training: Training, config: LaughterConfig) -> Trained:
+def laughter_forecaster(training: Training, config: ForecasterConfig) -> Trained:
     """Tells from each dialogue frame whether the user is about to laugh, but does not yet."""
-    return _train(training, config, "onset")
+    return _train(training, config, config.labels)
 
 
 @training_asset(

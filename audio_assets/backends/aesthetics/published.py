@@ -39,6 +39,7 @@ class AudioboxAesthetics:
     name = "audiobox-aesthetics"
     revision = AUDIOBOX.identity
     licence = "CC-BY-4.0"
+    weights = (AUDIOBOX,)
 
     def __init__(self, weights: Weights = AUDIOBOX) -> None:
         from safetensors import SafetensorError

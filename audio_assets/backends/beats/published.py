@@ -56,6 +56,8 @@ class BeatThisBeats:
     name = "beat_this"
     revision = "final0"
     licence = "MIT"
+    weights = (FINAL0,)
+    packages = (("beat_this", INSTALL),)
 
     def __init__(self, weights: WeightsFile = FINAL0) -> None:
         self._device = choose_accelerator().device

@@ -18,6 +18,7 @@ class NoSecondCaptions:
     name = "none"
     revision = "1"
     licence = "Apache-2.0"
+    reason = REASON
 
     def describe(self, track: Signal, facts: Facts, genres: tuple[str, ...]) -> str:
         """As `Describer.describe`.

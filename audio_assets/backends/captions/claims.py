@@ -26,7 +26,7 @@ _BPM = re.compile(
 _KEY = re.compile(
     r"(?P<start>^|[.!?]\s+)?(?<![A-Za-z])(?P<tonic>[A-G])"
     r"(?:\s*-?\s*(?P<accidental>#|♯|♭|sharp|flat|b(?![a-z])))?"
-    r"(?P<join>\s*-?\s*)(?P<scale>major|minor|maj|min)\b(?!\s+(?:chord|triad))"
+    r"(?P<join>\s*-?\s*)(?P<scale>[Mm]ajor|[Mm]inor|[Mm]aj|[Mm]in)\b(?!\s+(?:[Cc]hord|[Tt]riad))"
 )
 _METRE = re.compile(
     r"(?<![\d/.])(?P<upper>[2-9]|1[0-9])/(?P<lower>[248]|16)(?![\d/])(?!\s+(?:of|through|into)\b)"
@@ -149,7 +149,7 @@ def key_claims(text: str) -> list[KeyClaim]:
         if match["tonic"] == "A" and accidental is None and opens and "-" not in join:
             continue
         tonic = (PITCH_CLASSES[match["tonic"]] + _ACCIDENTALS.get(accidental or "", 0)) % 12
-        key = Key(tonic, "major" if match["scale"].startswith("maj") else "minor")
+        key = Key(tonic, "major" if match["scale"].lower().startswith("maj") else "minor")
         claims.append(KeyClaim(match.start("tonic"), match.end("scale"), key, join, opens))
     return claims
 

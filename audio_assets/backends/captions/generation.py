@@ -23,7 +23,7 @@ LEAST_S = 1.0
 SILENCE = 1e-5
 """Largest magnitude (-100 dBFS) of what is called silent."""
 
-MOST_WORDS = 600
+MOST_TOKENS = 600
 """Tokens of an answer at most."""
 
 
@@ -90,7 +90,7 @@ def answer(model: Any, processor: Any, inputs: Any, *, name: str, prompt: str, *
     with torch.inference_mode():
         tokens = model.generate(
             **inputs,
-            max_new_tokens=MOST_WORDS,
+            max_new_tokens=MOST_TOKENS,
             do_sample=False,
             logits_processor=LogitsProcessorList([partial(_refuse_nan, name)]),
             **options,

@@ -37,6 +37,7 @@ class MusicFlamingoCaptions(AudioLanguageModel):
     name = "music-flamingo"
     revision = FLAMINGO.identity
     licence = "NVIDIA-OneWay-Noncommercial"
+    weights = (FLAMINGO,)
     longest_s = LONGEST_S
 
     def __init__(self, weights: Weights = FLAMINGO) -> None:

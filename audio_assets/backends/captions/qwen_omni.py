@@ -38,6 +38,7 @@ class QwenOmniCaptions(AudioLanguageModel):
     name = "qwen2.5-omni"
     revision = QWEN_OMNI.identity
     licence = "Apache-2.0"
+    weights = (QWEN_OMNI,)
 
     def __init__(self, weights: Weights = QWEN_OMNI) -> None:
         import torch

@@ -30,6 +30,7 @@ class TextModelRevision:
     name = "qwen2.5-instruct"
     revision = QWEN.identity
     licence = "Apache-2.0"
+    weights = (QWEN,)
 
     def __init__(self, weights: Weights = QWEN) -> None:
         import torch

@@ -53,6 +53,7 @@ class MoshiDialogueFrames:
     name = "moshi+mimi"
     revision = f"{MOSHI.identity}+{MIMI.identity}"
     licence = "CC-BY-4.0"
+    weights = (MOSHI, MIMI)
 
     sample_rate = SAMPLE_RATE
     context_frames = 0

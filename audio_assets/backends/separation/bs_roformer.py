@@ -23,7 +23,7 @@ from audio_assets.audio.downmix import Samples
 from audio_assets.backends.separation import SAMPLE_RATE, STEMS, Mix
 from audio_assets.backends.separation.chunked_model import apply_to_chunks, batch_size
 from audio_assets.backends.separation.overlap import separate_in_chunks
-from audio_assets.backends.weights import MissingWeightsError, folder_digest
+from audio_assets.backends.weights import MissingWeightsError, WeightsFolder, folder_digest
 from audio_assets.resources.accelerator import choose_accelerator
 from audio_assets.settings import get_settings
 
@@ -45,6 +45,8 @@ UNUSED = {
     "sage_attention": False,
 }
 """Options of other versions of the network, and the values that mean what this one does."""
+
+INSTALL = "pip install bs-roformer"
 
 NO_RESIDUAL = -1e4
 """Bias of a value residual that is switched off: the sigmoid of it is 0."""
@@ -69,6 +71,8 @@ class RoformerSeparation:
     name = "bs_roformer"
     revision = installed_revision()
     licence = "as of the checkpoint"
+    weights = (WeightsFolder(FOLDER, ((CONFIGURATION,), CHECKPOINTS)),)
+    packages = (("bs_roformer", INSTALL),)
 
     def __init__(self, folder: Path | None = None) -> None:
         folder = folder or get_settings().weights / FOLDER
@@ -135,7 +139,7 @@ def load_network(folder: Path, configuration: Mapping[str, Any]) -> Any:
         from bs_roformer import BSRoformer
     except ImportError as error:
         raise MissingWeightsError(
-            f"BS-RoFormer's package cannot be imported ({error}); `pip install bs-roformer`, or set "
+            f"BS-RoFormer's package cannot be imported ({error}); `{INSTALL}`, or set "
             "AUDIO_ASSETS_SEPARATION_BACKEND=published for Demucs"
         ) from error
     path = next((folder / name for name in CHECKPOINTS if (folder / name).is_file()), None)

@@ -47,6 +47,7 @@ class DemucsSeparation:
     name = "htdemucs_ft"
     revision = HTDEMUCS_FT.identity
     licence = "MIT"
+    weights = (HTDEMUCS_FT,)
 
     def __init__(self, weights: Weights = HTDEMUCS_FT, bag: str = BAG) -> None:
         folder = weights.folder()

@@ -42,6 +42,18 @@ BINARY_HEADS = {
 }
 """The class that is asked for, and the head of two classes that knows it."""
 
+
+def head_file(name: str, suffix: str) -> WeightsFile:
+    """The network of a head (``onnx``) or its metadata (``json``)."""
+    return WeightsFile(f"{SITE}/classification-heads/{name}.{suffix}")
+
+
+HEADS = tuple(
+    head_file(name, suffix)
+    for name in (*FAMILY_HEADS.values(), *BINARY_HEADS.values())
+    for suffix in ("onnx", "json")
+)
+
 BATCH_SIZE = 64
 """Patches that go through a network at a time: two minutes of EffNet's."""
 
@@ -60,6 +72,7 @@ class EssentiaTags:
     name = "essentia-discogs-effnet+vggish"
     revision = "discogs-effnet-bsdynamic-1+audioset-vggish-3+heads-1"
     licence = "CC-BY-NC-SA-4.0"
+    weights = (EFFNET, AUDIOSET_VGGISH, *HEADS)
 
     def __init__(self) -> None:
         self._effnet = Network(
@@ -110,9 +123,8 @@ class Head:
     @classmethod
     def load(cls, name: str, width: int, classes: int) -> Head:
         """The head `name` with its metadata; raises as `EssentiaTags` does."""
-        stem = f"{SITE}/classification-heads/{name}"
-        model = OnnxModel(WeightsFile(f"{stem}.onnx").path(), (width,), classes)
-        path = WeightsFile(f"{stem}.json").path()
+        model = OnnxModel(head_file(name, "onnx").path(), (width,), classes)
+        path = head_file(name, "json").path()
         try:
             found = json.loads(path.read_bytes())["classes"]
         except (ValueError, KeyError, TypeError) as error:
