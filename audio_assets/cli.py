@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table as RichTable
+from rich.markup import escape
+from rich.table import Table
 
-from audio_assets.errors import UserError
-from audio_assets.settings import PREFIX, get_settings, unknown_variables
+from audio_assets.pandas_lookup import hide_pandas
+from audio_assets.settings import get_settings, unknown_variables
+from audio_assets.terminal import err, friendly, out, print_bad, print_rows
 
 if TYPE_CHECKING:
-    from audio_assets.engine.plan import State
     from audio_assets.engine.platform import Platform
 
 app = typer.Typer(
@@ -26,8 +23,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 Selection = Annotated[
     str | None,
@@ -47,40 +42,6 @@ Some = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ITEM]…", help="Items: keys, or unique beginnings of keys. None: all."),
 ]
-
-
-@contextmanager
-def friendly() -> Iterator[None]:
-    """Show errors that are meant for people as one message, without a traceback."""
-    from pydantic import ValidationError
-    from pydantic_settings import SettingsError
-
-    try:
-        yield
-    except (UserError, ValidationError, SettingsError) as error:
-        err.print(f"[red]{type(error).__name__}[/red]: ", end="")
-        err.print(_explained(error), markup=False, soft_wrap=True)
-        raise typer.Exit(2) from error
-    except BrokenPipeError:  # e.g. `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
-
-
-def _explained(error: Exception) -> str:
-    """The message; of settings by their variable, without other values, which may be secret."""
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError) or error.title != "Settings":
-        return (
-            f"{error}: {error.__cause__}" if isinstance(error.__cause__, json.JSONDecodeError) else str(error)
-        )
-    lines = []
-    for wrong in error.errors(include_url=False):
-        message = wrong["msg"].removeprefix("Value error, ")
-        if wrong["loc"]:
-            message = f"{PREFIX}{str(wrong['loc'][0]).upper()}: found {wrong['input']!r}. {message}"
-        lines.append(message)
-    return "\n".join(lines)
 
 
 @app.callback()
@@ -126,7 +87,7 @@ def ingest(
             f"{len(report.rejected)} rejected."
         )
         listed = "`audio-assets sql 'SELECT * FROM rejected_files'`"
-        _print_bad("Rejected files", ("path", "reason"), report.rejected, listed)
+        print_bad("Rejected files", ("path", "reason"), report.rejected, listed)
         code = 1 if report.rejected else 0
         if then is not None:
             code |= _run(platform, then, None)
@@ -152,8 +113,8 @@ def import_(
     if matches.unmatched:
         out.print(f"{len(matches.unmatched)} recordings it names are not in the catalog.")
     unclear = [(name, ", ".join(items)) for name, items in matches.ambiguous.items()]
-    _print_bad("Names that fit several episodes", ("name", "episodes"), unclear)
-    _print_bad("Lines refused", ("line",), [(reason,) for reason in events.refused])
+    print_bad("Names that fit several episodes", ("name", "episodes"), unclear)
+    print_bad("Lines refused", ("line",), [(reason,) for reason in events.refused])
     raise typer.Exit(1 if unclear or events.refused else 0)
 
 
@@ -180,8 +141,6 @@ def _run(platform: Platform, selection: str | None, items: list[str] | None, **o
 
     names = select_assets(platform, selection)
     keys = select_items(platform, _separated(items)) if items else None
-    if not platform.graph.by_name.keys() >= set(names):
-        _restore_pandas()
     with run_progress(err) as tally:
         finished = launch(platform, names, RunOptions(**options), keys)
     if finished.run_ids:
@@ -195,7 +154,7 @@ def _run(platform: Platform, selection: str | None, items: list[str] | None, **o
     if not finished.run_ids:
         return 0
     bad = bad_items(platform, names, finished.run_ids)
-    _print_bad("Not computed", ("asset", "item", "outcome", "reason"), bad, "`audio-assets status --failed`")
+    print_bad("Not computed", ("asset", "item", "outcome", "reason"), bad, "`audio-assets status --failed`")
     if bad:
         out.print("`audio-assets run --failed` tries these again; all other values are stored.")
     for error in finished.errors:
@@ -244,42 +203,21 @@ def status(
     A training counts as one: stale if its data have changed, missing while there is no checkpoint.
     """
     from audio_assets.engine.collection import collection_states
+    from audio_assets.engine.training import training_states
     from audio_assets.launch import bad_items, counts, select_assets
 
     with friendly():
         platform = open_platform()
         names = select_assets(platform, asset)
         if failed:
-            _print_rows(("asset", "item", "outcome", "reason"), bad_items(platform, names), form)
+            print_rows(("asset", "item", "outcome", "reason"), bad_items(platform, names), form)
             return
-        states = platform.states() | collection_states(platform) | _training_states(platform, names)
+        states = platform.states() | collection_states(platform) | training_states(platform)
         rows = [(name, *counts(states[name]).values()) for name in names if name in states]
         from audio_assets.engine.plan import State
 
         short = {State.NOT_APPLICABLE: "n/a", State.QUARANTINED: "quarant."} if form == "table" else {}
-        _print_rows(("asset", *(short.get(state, state.value) for state in State)), rows, form)
-
-
-def _training_states(platform: Platform, names: Sequence[str]) -> dict[str, dict[str, State]]:
-    """Where the trainings among `names` stand, as `Platform.states` says it of item assets."""
-    from audio_assets.engine.checkpoints import latest_checkpoint
-    from audio_assets.engine.collection_asset import EVERY_ITEM
-    from audio_assets.engine.plan import RunOptions, State
-    from audio_assets.engine.training import needs_training
-
-    states = {}
-    for training in platform.trainings:
-        if training.name not in names:
-            continue
-        is_there = latest_checkpoint(platform.lake, training.name) is not None
-        if needs_training(platform, training):
-            state = State.STALE if is_there else State.MISSING
-        elif needs_training(platform, training, RunOptions(failed=True)):
-            state = State.FAILED
-        else:
-            state = State.OK if is_there else State.MISSING
-        states[training.name] = {EVERY_ITEM: state}
-    return states
+        print_rows(("asset", *(short.get(state, state.value) for state in State)), rows, form)
 
 
 @app.command()
@@ -334,7 +272,7 @@ def predict(
         return
     rows = [(f"{n.start_s:.2f}", f"{n.end_s:.2f}", n.speaker, f"{n.confidence:.2f}") for n in laughs]
     numbers = [(n.start_s, n.end_s, n.speaker, n.confidence) for n in laughs]
-    _print_rows(("start_s", "end_s", "speaker", "confidence"), numbers if form == "json" else rows, form)
+    print_rows(("start_s", "end_s", "speaker", "confidence"), numbers if form == "json" else rows, form)
 
 
 @app.command()
@@ -354,9 +292,12 @@ def export(
         platform = open_platform()
         keys = select_items(platform, items) if items else None
         written = EXPORTS[kind](platform, keys, to)
-    out.print(f"{len(written.written)} files written to {to}, {len(written.unchanged)} were up to date.")
-    _print_bad("Nothing to export", ("item", "reason"), written.nothing)
-    _print_bad("Refused", ("item", "reason"), written.refused)
+    out.print(
+        f"{len(written.written)} files written to {to}, {len(written.unchanged)} were up to date.",
+        markup=False,
+    )
+    print_bad("Nothing to export", ("item", "reason"), written.nothing)
+    print_bad("Refused", ("item", "reason"), written.refused)
     raise typer.Exit(1 if written.refused else 0)
 
 
@@ -373,8 +314,8 @@ def report(
         platform = open_platform()
         keys = select_items(platform, items) if items else None
         written = write_report(platform, keys, to)
-    out.print(f"{len(written.pages)} pages; open {written.index}", soft_wrap=True)
-    _print_bad("Without sound", ("item", "reason"), written.silent)
+    out.print(f"{len(written.pages)} pages; open {written.index}", soft_wrap=True, markup=False)
+    print_bad("Without sound", ("item", "reason"), written.silent)
 
 
 @app.command()
@@ -386,11 +327,11 @@ def doctor() -> None:
     with friendly():
         settings = get_settings()
         findings = list(examine(settings))
-    table = RichTable("", "what", "found", "what it would enable, or what to do", box=None)
+    table = Table("", "what", "found", "what it would enable, or what to do", box=None)
     table.columns[-1].overflow = "fold"  # addresses and paths are copied
     for finding in findings:
         parts = (finding.what, finding.found, finding.advice)
-        table.add_row(marks[finding.level], *(part.replace("[", "\\[") for part in parts))
+        table.add_row(marks[finding.level], *map(escape, parts))
     out.print(table)
     command = tracking_command(settings)
     if command is not None:
@@ -430,65 +371,7 @@ def demo(
     raise typer.Exit(code)
 
 
-def _print_bad(
-    title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]], listed: str | None = None
-) -> None:
-    """The first rows; `listed` is the command that shows all of them."""
-    if rows:
-        table = RichTable(*names, title=title, title_justify="left", box=None)
-        for row in rows[:20]:
-            table.add_row(*(part.replace("[", "\\[") for part in row))
-        out.print(table)
-    if len(rows) > 20:
-        out.print(f"and {len(rows) - 20} more" + (f": {listed}" if listed else ""), markup=False)
-
-
-def _print_rows(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], form: str) -> None:
-    if form == "json":
-        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1))
-        return
-    table = RichTable(*names, box=None)
-    table.columns[0].no_wrap = True
-    for row in rows:
-        table.add_row(*(str(part).replace("[", "\\[") if part != 0 else "[dim]·[/dim]" for part in row))
-    out.print(table)
-
-
-class _Hidden:
-    """Finds no pandas, and everything else as before."""
-
-    @staticmethod
-    def find_spec(name: str, *_: object) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError(name)
-
-
-def _settle_pandas() -> None:
-    """Let pyarrow find no pandas, unless it is loaded already.
-
-    It looks for pandas before it makes its first array, and importing that takes longer than many a command.
-    Where it needs pandas, for `to_pandas`, it looks again.
-    """
-    if "pandas" in sys.modules:
-        return
-    sys.meta_path.insert(0, _Hidden)
-    try:
-        import pyarrow as pa
-
-        pa.array([0])
-    finally:
-        sys.meta_path.remove(_Hidden)
-
-
-def _restore_pandas() -> None:
-    """Let pyarrow find pandas again, for code of trainings and collections, which runs in this process."""
-    import pyarrow.lib
-
-    with suppress(ImportError):
-        pyarrow.lib._pandas_api.pd  # noqa: B018
-
-
 def main() -> None:
     """Entry point of the `audio-assets` command."""
-    _settle_pandas()
+    hide_pandas()
     app()

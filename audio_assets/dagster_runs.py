@@ -18,6 +18,7 @@ from audio_assets.engine.requests import range_tags, run_config
 from audio_assets.engine.tables import Item, ItemKind
 from audio_assets.engine.training_asset import TrainingAsset
 from audio_assets.instance import open_instance
+from audio_assets.pandas_lookup import find_pandas
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -68,11 +69,13 @@ class DagsterRuns:
 
     def run_collection(self, asset: CollectionAsset, options: RunOptions) -> RunEnded:
         """Compute what is computed from all items."""
+        find_pandas()
         config = {"ops": {asset.name: {"config": asdict(options)}}}
         return self._execute(COLLECTION_JOB, [table.name for table in asset.tables], config)
 
     def run_training(self, training: TrainingAsset) -> RunEnded:
         """Train."""
+        find_pandas()
         return self._execute(training.job_name)
 
     def _execute(

@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from audio_assets import cli
 from audio_assets.engine.ledger import arrow_table, insert_rows
+from audio_assets.engine.training import training_states
 from audio_assets.engine.training_asset import Trained, Training, training_asset
 from audio_assets.platform import current_platform
 from audio_assets.settings import get_settings, unknown_variables
+from audio_assets.terminal import print_bad
 from tests.engine import toys
 from tests.engine.conftest import make_bench
 
@@ -108,11 +110,10 @@ def test_a_training_is_ok_with_its_data_and_stale_with_others(tmp_path: Path):
     bench.add({"c": "a new note"})
     bench.run(["lengths"])
     assert state(platform) == "stale"
-    assert cli._training_states(platform, ["lengths"]) == {}
 
 
 def state(platform) -> str:
-    (found,) = cli._training_states(platform, ["mean_length"])["mean_length"].values()
+    (found,) = training_states(platform)["mean_length"].values()
     return found.value
 
 
@@ -138,9 +139,9 @@ def test_items_are_separated_by_commas_or_given_again(command):
 
 def test_a_long_list_points_to_where_its_rest_is(capsys):
     rows = [(f"file {n}", "is no audio") for n in range(23)]
-    cli._print_bad("Rejected files", ("path", "reason"), rows, "`audio-assets sql 'SELECT 1'`")
+    print_bad("Rejected files", ("path", "reason"), rows, "`audio-assets sql 'SELECT 1'`")
     assert "and 3 more: `audio-assets sql 'SELECT 1'`" in capsys.readouterr().out
-    cli._print_bad("Lines refused", ("line",), [(reason,) for _, reason in rows])
+    print_bad("Lines refused", ("line",), [(reason,) for _, reason in rows])
     assert capsys.readouterr().out.rstrip().endswith("and 3 more")
 
 

@@ -32,7 +32,7 @@ from audio_assets.engine.item_asset import Recipe
 from audio_assets.engine.ledger import arrow_table, entry_of_all, insert_rows, read_entries, replace_entry
 from audio_assets.engine.model_card import model_card
 from audio_assets.engine.outcomes import ItemResult, Outcome, ended
-from audio_assets.engine.plan import DEFAULT, RunOptions
+from audio_assets.engine.plan import DEFAULT, RunOptions, State
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.tables import Item
 from audio_assets.engine.training_asset import SPLITS, Trained, Training, TrainingAsset, TrainingError
@@ -121,6 +121,25 @@ def needs_training(platform: Platform, asset: TrainingAsset, options: RunOptions
     entry = read_entries(platform.lake, [asset.name])[asset.name].get(EVERY_ITEM)
     has_failed = entry is not None and entry.outcome is Outcome.FAILED and entry.fingerprint == wanted
     return options.failed or options.everything or not has_failed
+
+
+def training_states(platform: Platform) -> dict[str, dict[str, State]]:
+    """Where trainings stand, as `Platform.states` says it of item assets.
+
+    Stale if the data have changed, missing while there is no checkpoint, failed if nothing but asking for
+    what failed makes one.
+    """
+    states = {}
+    for training in platform.trainings:
+        is_there = latest_checkpoint(platform.lake, training.name) is not None
+        if needs_training(platform, training):
+            state = State.STALE if is_there else State.MISSING
+        elif needs_training(platform, training, RunOptions(failed=True)):
+            state = State.FAILED
+        else:
+            state = State.OK if is_there else State.MISSING
+        states[training.name] = {EVERY_ITEM: state}
+    return states
 
 
 def _ready_items(
