@@ -37,5 +37,5 @@ def build_platform(settings: Settings, *, read_only: bool = False) -> Platform:
         lake=Lake.from_settings(settings, read_only=read_only),
         objects=Objects.from_settings(settings),
         tables=CATALOG_TABLES,
-        views=[*sorted(folder.glob("views/*.sql")), *sorted(folder.glob("macros/*.sql"))],
+        views=sorted(folder.glob("views/*.sql")),
     )

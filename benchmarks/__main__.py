@@ -1,7 +1,7 @@
 """``python -m benchmarks``: run all benchmarks and write their tables to docs/benchmarks.md.
 
-``python -m benchmarks NAME …`` runs some of them and prints their tables; with ``--write`` the document then
-holds just those.
+``python -m benchmarks NAME …`` runs some of them and prints their tables; with ``--write`` they take the place
+of what the document has of them.
 """
 
 from __future__ import annotations
@@ -41,22 +41,34 @@ def run(name: str) -> str:
     return done.stdout.strip()
 
 
+HEAD = """# Benchmarks
+
+Written by `make bench`, section by section. Compare ratios, which were measured side by side in one run;
+absolute times depend on the machine.
+"""
+
+
+def written() -> dict[str, str]:
+    """The sections of the document, by title."""
+    if not DOCUMENT.exists():
+        return {}
+    parts = DOCUMENT.read_text(encoding="utf-8").split("\n## ")[1:]
+    return {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts}
+
+
 def main() -> None:
     """Run what is asked for."""
     names = [name for name in sys.argv[1:] if name != "--write"]
-    wanted = names or list(BENCHMARKS)
-    sections = []
-    for name in wanted:
-        print(f"{BENCHMARKS[name]} …", file=sys.stderr, flush=True)
-        sections.append(f"## {BENCHMARKS[name]}\n\n{run(name)}\n")
-        print(sections[-1], flush=True)
-    if not names or "--write" in sys.argv:
-        machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-        head = (
-            f"# Benchmarks\n\nWritten by `make bench` on {date.today()} ({machine}). Compare ratios, "
-            "which were measured side by side in one run; absolute times depend on the machine.\n"
-        )
-        DOCUMENT.write_text("\n".join([head, *sections]))
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    sections = written()
+    for name in names or BENCHMARKS:
+        title = BENCHMARKS[name]
+        print(f"{title} …", file=sys.stderr, flush=True)
+        sections[title] = f"## {title}\n\n{run(name)}\n\nMeasured on {date.today()}, {machine}.\n"
+        print(sections[title], flush=True)
+        if not names or "--write" in sys.argv:
+            in_order = [sections[title] for title in BENCHMARKS.values() if title in sections]
+            DOCUMENT.write_text("\n".join([HEAD, *in_order]), encoding="utf-8")
 
 
 if __name__ == "__main__":

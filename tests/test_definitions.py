@@ -20,6 +20,18 @@ def test_loading_the_definitions_is_quick_and_imports_no_heavy_library(command: 
     assert time.monotonic() - started < 10  # 3 s on an idle machine; see benchmarks
 
 
+def test_every_query_that_ships_can_be_run_as_it_is(tmp_path):
+    from audio_assets.platform import build_platform
+    from audio_assets.settings import Settings
+
+    platform = build_platform(Settings(home=tmp_path))
+    platform.prepare()
+    queries = sorted((CHECKOUT / "sql" / "queries").glob("*.sql"))
+    assert len(queries) >= 3
+    for query in queries:
+        assert platform.lake.rows(query.read_text(encoding="utf-8")) == [], query
+
+
 def test_every_asset_is_described_for_the_ui():
     from audio_assets.definitions import definitions
 
