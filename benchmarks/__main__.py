@@ -1,7 +1,7 @@
 """``python -m benchmarks``: run all benchmarks and write their tables to docs/benchmarks.md.
 
-``python -m benchmarks NAME …`` runs some of them and prints their tables; with ``--write`` they take the place
-of what the document has of them.
+``python -m benchmarks NAME …`` runs some of them and prints their tables; with ``--write`` they take the
+place of what the document has of them.
 """
 
 from __future__ import annotations
