@@ -62,9 +62,12 @@ def _call(platform: Platform, procedure: str, *parameters: object) -> None:
 
 def _snapshots_of_checkpoints(platform: Platform) -> set[int]:
     """Those that checkpoints were trained on, and those of trainings that were interrupted and may go on."""
+    done = {snapshot for (snapshot,) in platform.lake.rows("SELECT snapshot FROM checkpoints")}
+    query = "SELECT snapshot_id FROM ducklake_snapshots('lake')"
+    there = {snapshot for (snapshot,) in platform.lake.rows(query)}
     folders = training_root(platform.settings).glob("*/*/")
     begun = {snapshot for folder in folders if (snapshot := kept_snapshot(folder)) is not None}
-    return begun | {snapshot for (snapshot,) in platform.lake.rows("SELECT snapshot FROM checkpoints")}
+    return done | (begun & there)  # one that expired before would fail every look at it
 
 
 def collect_objects(platform: Platform, before: datetime) -> int:

@@ -115,6 +115,15 @@ def test_the_job_keeps_as_many_days_as_the_setting_says_unless_told_otherwise(se
     assert list(platform.objects.modified()) == []
 
 
+def test_a_training_that_was_left_long_ago_does_not_stop_maintenance(settings: Settings):
+    platform = build_platform(settings)
+    platform.prepare()
+    left = settings.home / "trainings" / "laughter_predictor" / "left"
+    left.mkdir(parents=True)
+    (left / "snapshot.json").write_text("12345")
+    assert maintain(platform, keep_days=0).objects_deleted == 0
+
+
 def test_maintenance_has_a_schedule_that_somebody_must_switch_on(settings: Settings):
     schedule = build_definitions(build_platform(settings)).resolve_schedule_def("maintain_storage")
     assert schedule.job_name == "maintenance"
