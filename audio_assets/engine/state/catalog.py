@@ -1,8 +1,8 @@
 """Catalogs of items: a row for each item as people see it, and its canonical text as fingerprints take it.
 
-Beside every catalog table, e.g. ``tracks``, stands ``tracks_text`` with the same columns as text: a value that
-an asset `reads` enters its fingerprint by this text, which is written once, at registration, so that no
-release of a database or of Python can change a fingerprint by printing a number in another way.
+Beside every catalog table, e.g. ``tracks``, stands ``tracks_text`` with the same columns as text: a value that an
+asset `reads` enters its fingerprint by this text, which is written once, at registration, so that no release of a
+database or of Python can change a fingerprint by printing a number in another way.
 """
 
 from __future__ import annotations
