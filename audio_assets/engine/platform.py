@@ -1,4 +1,4 @@
-"""`Platform`: settings, item assets, lake and objects together; what runs, status and queries start from."""
+"""`Platform`: settings, assets, lake and objects together; what runs, status and queries start from."""
 
 from __future__ import annotations
 
@@ -12,30 +12,47 @@ from pathlib import Path
 import duckdb
 
 from audio_assets.engine.code.state import CodeState
-from audio_assets.engine.declare.collection_asset import CollectionAsset
+from audio_assets.engine.declare.asset import Recipe
 from audio_assets.engine.declare.graph import AssetGraph
-from audio_assets.engine.declare.item_asset import Recipe
-from audio_assets.engine.declare.tables import FLOAT, TEXT, Column, Item, ItemKind
-from audio_assets.engine.declare.training_asset import TrainingAsset
-from audio_assets.engine.state.checkpoints import TRAINING_TABLES, Checkpoint, latest_checkpoint
-from audio_assets.engine.state.ledger import FEW_ITEMS, LEDGER, LEDGER_COLUMNS, arrow_table, read_entries
-from audio_assets.engine.state.plan import DEFAULT, Plan, RunOptions, State, make_plan
-from audio_assets.resources.lake import Lake, quoted
+from audio_assets.engine.declare.tables import FLOAT, TEXT, Column, Item, ItemKind, Table
+from audio_assets.engine.state.adoption import (
+    ADOPTIONS,
+    SHOWN,
+    Adopted,
+    adopted_checkpoints,
+    shown_checkpoints,
+)
+from audio_assets.engine.state.checkpoints import CHECKPOINTS, TRAINING_ITEMS, TRAINING_SOURCES, Checkpoint
+from audio_assets.engine.state.ledger import LEDGER
+from audio_assets.engine.state.planner import Plan, Question, make_plan
+from audio_assets.engine.state.rows import arrow_table, insert_rows
+from audio_assets.engine.state.states import DEFAULT, RunOptions
+from audio_assets.resources.lake import Lake, quote, quoted
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
 
-DICTIONARY = "data_dictionary"
-DICTIONARY_COLUMNS = (
-    Column("table_name", TEXT, doc="Table"),
-    Column("column_name", TEXT, doc="Column"),
-    Column("type", TEXT, doc="Type in the lake"),
-    Column("unit", TEXT, doc="Unit of the values"),
-    Column("low", FLOAT, doc="Lowest value allowed"),
-    Column("high", FLOAT, doc="Highest value allowed"),
-    Column("doc", TEXT, doc="What it holds"),
+DICTIONARY = Table(
+    "data_dictionary",
+    columns=(
+        Column("table_name", TEXT, doc="Table"),
+        Column("column_name", TEXT, doc="Column"),
+        Column("type", TEXT, doc="Type in the lake"),
+        Column("unit", TEXT, doc="Unit of the values"),
+        Column("low", FLOAT, doc="Lowest value allowed"),
+        Column("high", FLOAT, doc="Highest value allowed"),
+        Column("doc", TEXT, doc="What it holds"),
+    ),
+    doc="Every table and column, with unit and range.",
+    rows="many",
 )
-STATE = "platform_state"
-STATE_COLUMNS = (Column("schema_hash", TEXT, doc="Hash of all table and view declarations"),)
+STATE = Table(
+    "platform_state",
+    columns=(Column("schema_hash", TEXT, doc="Hash of all table and view declarations"),),
+    doc="What the tables were last made from.",
+)
+OWN_TABLES = (
+    STATE, DICTIONARY, LEDGER, CHECKPOINTS, TRAINING_ITEMS, TRAINING_SOURCES, ADOPTIONS, SHOWN,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,52 +63,80 @@ class Platform:
     graph: AssetGraph
     lake: Lake
     objects: Objects
-    tables: Mapping[str, Sequence[Column]]
+    tables: Sequence[Table]
     views: Sequence[Path] = ()
-    trainings: tuple[TrainingAsset, ...] = ()
-    collections: tuple[CollectionAsset, ...] = ()
 
     @cached_property
     def recipes(self) -> Mapping[str, Recipe]:
-        """How each asset is computed under these settings."""
-        return self.graph.recipes(self.settings, [asset.name for asset in self.collections])
-
-    def models(self, assets: Iterable[str]) -> dict[str, Checkpoint]:
-        """The newest checkpoint of each training that `assets` need."""
-        names = {model for name in assets if (model := self.graph.by_name[name].model)}
-        found = {name: latest_checkpoint(self.lake, name) for name in sorted(names)}
-        return {name: checkpoint for name, checkpoint in found.items() if checkpoint is not None}
-
-    def recipes_with(self, models: Mapping[str, Checkpoint]) -> dict[str, Recipe]:
-        """The recipes, those of assets that need a trained model with its checkpoint, or left out."""
-        recipes = dict(self.recipes)
-        for asset in self.graph.assets:
-            model = models.get(asset.model or "")
-            if model is not None:
-                recipes[asset.name] = recipes[asset.name].made_by(
-                    model.asset, model.checkpoint, model.licences
-                )
-            elif asset.model:
-                del recipes[asset.name]
-        return recipes
+        """How each asset is computed with the parameters in force; trained models are not looked up."""
+        return self.graph.recipes(self.settings)
 
     @cached_property
     def code(self) -> Mapping[str, CodeState]:
         """The code behind each asset and all its upstream assets, as it was when first asked for."""
         return self.graph.code(self.settings)
 
+    def adopted(self, names: Iterable[str]) -> dict[str, Adopted]:
+        """The adopted checkpoint of each training among `names`, and of those that assets of `names` need."""
+        assets = [self.graph.by_name[name] for name in names]
+        trainings = {asset.model for asset in assets if asset.model}
+        trainings |= {training.name for training in self.graph.trainings if training in assets}
+        return adopted_checkpoints(self.lake, trainings)
+
+    def recipes_with(self, adopted: Mapping[str, Adopted]) -> dict[str, Recipe]:
+        """The recipes; those of assets that need a trained model with its checkpoint, or left out."""
+        recipes = dict(self.recipes)
+        for asset in self.graph.assets:
+            if not asset.model:
+                continue
+            if asset.model in adopted:
+                recipes[asset.name] = with_checkpoint(recipes[asset.name], adopted[asset.model].checkpoint)
+            else:
+                del recipes[asset.name]
+        return recipes
+
+    def plan(
+        self,
+        names: Sequence[str],
+        items: Sequence[str] | None = None,
+        options: RunOptions = DEFAULT,
+        *,
+        keep: Path | None = None,
+        with_rates: bool = False,
+    ) -> Plan:
+        """What is to be computed of the assets `names` for `items` (None: all), with one question to the lake.
+
+        With `keep` the values per item are written into that folder, for the steps of a run.
+        """
+        adopted = self.adopted(names)
+        question = Question(
+            graph=self.graph,
+            recipes=self.recipes_with(adopted),
+            code=self.code,
+            selected=names,
+            items=items,
+            options=options,
+            adopted={name: found.checkpoint.checkpoint for name, found in adopted.items()},
+            shown=shown_checkpoints(self.lake) if any(self.graph.by_name[n].model for n in names) else {},
+            with_rates=with_rates,
+        )
+        return make_plan(self.lake, question, keep)
+
     @cached_property
     def _all_tables(self) -> dict[str, Sequence[Column]]:
-        return {
-            STATE: STATE_COLUMNS,
-            DICTIONARY: DICTIONARY_COLUMNS,
-            LEDGER: LEDGER_COLUMNS,
-            **TRAINING_TABLES,
-            **{table.name: table.all_columns for t in self.trainings for table in t.evaluation},
-            **{table.name: table.all_columns for c in self.collections for table in c.tables},
-            **self.tables,
-            **{asset.name: asset.table.all_columns for asset in self.graph.assets},
+        tables = [*OWN_TABLES, *self.tables, *self.graph.tables.values()]
+        return {table.stored_as: table.all_columns for table in tables}
+
+    @cached_property
+    def _all_views(self) -> dict[str, str]:
+        """The statements that make the views, by name: those of one checkpoint's rows, then the files."""
+        of_checkpoints = {
+            table.name: f'CREATE OR REPLACE VIEW "{table.name}" AS SELECT * FROM "{table.stored_as}" '
+            f"WHERE checkpoint = (SELECT checkpoint FROM {SHOWN.name} WHERE asset = {quote(table.name)})"
+            for table in self.graph.tables.values()
+            if table.stored_as != table.name
         }
+        return of_checkpoints | {path.stem: path.read_text(encoding="utf-8") for path in self.views}
 
     def prepare(self) -> None:
         """Bring the lake's tables, views and data dictionary to what is declared.
@@ -100,8 +145,7 @@ class Platform:
         where a column's type changed; what cannot be converted is NULL. An asset whose columns changed is
         stale, so the next run computes its values anew.
         """
-        views = [path.read_text(encoding="utf-8") for path in self.views]
-        text = json.dumps([repr(self._all_tables), views])
+        text = json.dumps([repr(self._all_tables), self._all_views])
         schema_hash = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         if self._stored_schema_hash() == schema_hash:
             return
@@ -113,21 +157,20 @@ class Platform:
             tables = connection.execute(
                 "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'"
             ).fetchall()
-            for name in {name for (name,) in tables} & {path.stem for path in self.views}:
+            for name in {name for (name,) in tables} & self._all_views.keys():
                 connection.execute(f'DROP TABLE "{name}"')  # it has become a view
-            for view in views:
+            for view in self._all_views.values():
                 connection.execute(view)
-            connection.register("dictionary", arrow_table(DICTIONARY_COLUMNS, self._dictionary()))
-            connection.execute(f"DELETE FROM {DICTIONARY}")
-            connection.execute(f"INSERT INTO {DICTIONARY} SELECT * FROM dictionary")
-            connection.execute(f"DELETE FROM {STATE}")
-            connection.execute(f"INSERT INTO {STATE} VALUES ('{schema_hash}')")
+            connection.execute(f"DELETE FROM {DICTIONARY.name}")
+            insert_rows(connection, DICTIONARY.name, arrow_table(DICTIONARY.columns, self._dictionary()))
+            connection.execute(f"DELETE FROM {STATE.name}")
+            connection.execute(f"INSERT INTO {STATE.name} VALUES ('{schema_hash}')")
 
         self.lake.write(change)
 
     def _stored_schema_hash(self) -> str | None:
         try:
-            rows = self.lake.rows(f"SELECT schema_hash FROM {STATE}")
+            rows = self.lake.rows(f"SELECT schema_hash FROM {STATE.name}")
         except duckdb.CatalogException:
             return None
         return rows[0][0] if rows else None
@@ -150,48 +193,22 @@ class Platform:
     def items(self, kind: ItemKind, keys: Sequence[str] | None = None) -> dict[str, Item]:
         """Items of the catalog by key, in its order: all of a kind, or those of `keys`."""
         query = f'SELECT * FROM "{kind.plural}"'
-        if keys is not None and len(keys) <= FEW_ITEMS:
+        if keys is not None:
             query += f" WHERE item IN (SELECT unnest({quoted(keys)}))"
         with self.lake.get_connection() as connection:
             cursor = connection.execute(f"{query} ORDER BY item")
             names = [column[0] for column in cursor.description]
             records = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        wanted = None if keys is None else set(keys)
+        size = kind.size.column if kind.size else None
         return {
-            r["item"]: Item(r["item"], r["content_hash"], r["path"], r["duration_s"] or 0.0, r)
+            r["item"]: Item(r["item"], r["content_hash"], r["path"], (r[size] or 0.0) if size else 0.0, r)
             for r in records
-            if wanted is None or r["item"] in wanted
         }
 
-    def plan(
-        self,
-        kind: ItemKind,
-        selected: Iterable[str],
-        items: Mapping[str, Item],
-        options: RunOptions = DEFAULT,
-    ) -> Plan:
-        """Plan the `selected` assets of one kind for `items`, with one question to the ledger."""
-        names = [name for name in selected if self.graph.by_name[name].item is kind]
-        needed = {u for name in names for u in self.graph.by_name[name].upstream} | set(names)
-        entries = read_entries(self.lake, needed, list(items))
-        return make_plan(
-            self.graph,
-            names,
-            items,
-            entries=entries,
-            recipes=self.recipes_with(self.models(names)),
-            code=self.code,
-            options=options,
-        )
 
-    def states(self) -> dict[str, dict[str, State]]:
-        """Where every item stands for every asset."""
-        found: dict[str, dict[str, State]] = {}
-        for kind in self.graph.kinds:
-            names = [asset.name for asset in self.graph.assets if asset.item is kind]
-            plan = self.plan(kind, names, self.items(kind))
-            found |= {name: asset_plan.states for name, asset_plan in plan.items()}
-        return found
+def with_checkpoint(recipe: Recipe, checkpoint: Checkpoint) -> Recipe:
+    """The recipe of an asset that computes with a trained model."""
+    return recipe.with_model(checkpoint.asset, checkpoint.checkpoint, checkpoint.licences)
 
 
 def _existing_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""All item assets together: their order, their bundles, their recipes."""
+"""All assets together: their order, their bundles, their recipes."""
 
 from __future__ import annotations
 
@@ -8,26 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from typing import TypeVar
 
 from audio_assets.engine.code.state import CodeState
+from audio_assets.engine.declare.asset import Asset, DeclarationError, ParameterError, Recipe
 from audio_assets.engine.declare.collection_asset import CollectionAsset
-from audio_assets.engine.declare.item_asset import ItemAsset, Recipe
-from audio_assets.engine.declare.tables import ItemKind
+from audio_assets.engine.declare.item_asset import ItemAsset
+from audio_assets.engine.declare.tables import ItemKind, Table
 from audio_assets.engine.declare.training_asset import TrainingAsset
-from audio_assets.errors import UserError
 from audio_assets.settings import Settings
 
-Found = TypeVar("Found", ItemAsset, CollectionAsset, TrainingAsset)
 
-
-class GraphError(UserError, ValueError):
-    """The item assets do not fit together; the message names them."""
+class GraphError(DeclarationError):
+    """The assets do not fit together; the message names them."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """Assets computed together, in order: an item is opened once for all of them."""
+    """Item assets computed together, in order: an item is opened once for all of them."""
 
     name: str
     assets: tuple[ItemAsset, ...]
@@ -45,63 +42,95 @@ class Bundle:
 
 @dataclass(frozen=True)
 class AssetGraph:
-    """The item assets of the platform, upstream before downstream."""
+    """The assets of the platform, upstream (and trained models) before what needs them."""
 
-    assets: tuple[ItemAsset, ...]
+    assets: tuple[Asset, ...]
 
     @classmethod
-    def of(cls, assets: Iterable[ItemAsset]) -> AssetGraph:
+    def of(cls, assets: Iterable[Asset]) -> AssetGraph:
         """Order `assets` and check that they fit together.
 
         Raises:
-            GraphError: two of one name, an unknown upstream, a circle, a mixed bundle.
+            GraphError: two of one name, an unknown upstream or model, one of another kind of item, a circle, a
+                mixed bundle.
         """
-        by_name: dict[str, ItemAsset] = {}
+        by_name: dict[str, Asset] = {}
+        tables: dict[str, Asset] = {}
         for asset in assets:
-            other = by_name.setdefault(asset.name, asset)
-            if other.reference != asset.reference:
-                raise GraphError(
-                    f"{'.'.join(other.reference)} and {'.'.join(asset.reference)} are both named "
-                    f"{asset.name}; rename one."
-                )
+            for name in {asset.name, *(table.name for table in asset.tables)}:
+                other = tables.setdefault(name, asset)
+                if other.reference != asset.reference:
+                    raise GraphError(
+                        f"{'.'.join(other.reference)} and {'.'.join(asset.reference)} are both named "
+                        f"{name}; rename one."
+                    )
+            by_name[asset.name] = asset
         for asset in by_name.values():
-            for name in asset.upstream:
-                if name not in by_name:
-                    raise GraphError(
-                        f"{'.'.join(asset.reference)} asks for {name!r}, which is no item asset. "
-                        f"There are {', '.join(sorted(by_name))}."
-                    )
-                if by_name[name].item is not asset.item:
-                    raise GraphError(
-                        f"{asset.name} is computed per {asset.item.name}, its upstream {name} per "
-                        f"{by_name[name].item.name}."
-                    )
+            _check_upstream(asset, by_name)
+        needs = {a.name: [*a.upstream, *([a.model] if a.model else [])] for a in by_name.values()}
         try:
-            order = list(TopologicalSorter({a.name: a.upstream for a in by_name.values()}).static_order())
+            order = list(TopologicalSorter(needs).static_order())
         except CycleError as error:
-            raise GraphError(f"Item assets depend on each other: {' → '.join(error.args[1])}.") from error
+            raise GraphError(f"Assets depend on each other: {' → '.join(error.args[1])}.") from error
         graph = cls(tuple(by_name[name] for name in order))
         graph._check_bundles()
         return graph
 
     @cached_property
-    def by_name(self) -> Mapping[str, ItemAsset]:
+    def by_name(self) -> Mapping[str, Asset]:
         """The assets by name."""
         return {asset.name: asset for asset in self.assets}
 
     @cached_property
+    def item_assets(self) -> tuple[ItemAsset, ...]:
+        """Those computed per item."""
+        return tuple(asset for asset in self.assets if isinstance(asset, ItemAsset))
+
+    @cached_property
+    def collections(self) -> tuple[CollectionAsset, ...]:
+        """Those computed over all items."""
+        return tuple(asset for asset in self.assets if isinstance(asset, CollectionAsset))
+
+    @cached_property
+    def trainings(self) -> tuple[TrainingAsset, ...]:
+        """Those trained."""
+        return tuple(asset for asset in self.assets if isinstance(asset, TrainingAsset))
+
+    @cached_property
     def kinds(self) -> tuple[ItemKind, ...]:
         """The kinds of items that assets are computed on."""
-        return tuple({asset.item.name: asset.item for asset in self.assets}.values())
+        return tuple({kind.name: kind for asset in self.assets for kind in asset.items}.values())
+
+    @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """The tables that assets fill, by name."""
+        return {table.name: table for asset in self.assets for table in asset.tables}
+
+    def item_asset(self, name: str) -> ItemAsset:
+        """The item asset of a name."""
+        asset = self.by_name[name]
+        assert isinstance(asset, ItemAsset), name
+        return asset
+
+    def upstream_of(self, names: Iterable[str]) -> list[str]:
+        """All assets upstream of `names`, however far, models aside; `names` themselves are not among them."""
+        waiting = [u for name in names for u in self.by_name[name].upstream]
+        found: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += self.by_name[name].upstream
+        return [asset.name for asset in self.assets if asset.name in found]
 
     @cached_property
     def bundles(self) -> tuple[Bundle, ...]:
-        """The bundles, upstream before downstream."""
+        """The bundles of item assets, upstream before downstream."""
         members: dict[str, list[ItemAsset]] = {}
-        for asset in self.assets:
+        for asset in self.item_assets:
             members.setdefault(asset.bundle, []).append(asset)
         needs = {
-            name: {self.by_name[u].bundle for a in assets for u in a.upstream} - {name}
+            name: {self.item_asset(u).bundle for a in assets for u in a.upstream} - {name}
             for name, assets in members.items()
         }
         order = TopologicalSorter(needs).static_order()
@@ -126,28 +155,25 @@ class AssetGraph:
                 raise GraphError(
                     f"Bundle {bundle.name} mixes pools ({names}); give some a bundle of their own."
                 )
+            if len({asset.model for asset in bundle.assets}) > 1:
+                raise GraphError(
+                    f"Bundle {bundle.name} mixes trained models ({names}); give some a bundle of their own."
+                )
 
-    def recipes(self, settings: Settings, others: Iterable[str] = ()) -> dict[str, Recipe]:
-        """How each asset is computed under `settings`, which may have parameters for `others` too.
+    def recipes(self, settings: Settings) -> dict[str, Recipe]:
+        """How each asset is computed under `settings`; trained models are not looked up.
 
         Raises:
-            GraphError: the settings name an asset or a parameter that there is not.
+            ParameterError: the settings name an asset or a parameter that there is not.
         """
-        known = {*self.by_name, *others}
-        unknown = sorted(set(settings.parameters) - known)
+        unknown = sorted(set(settings.parameters) - set(self.by_name))
         if unknown:
-            raise GraphError(
-                f"AUDIO_ASSETS_PARAMETERS names {', '.join(unknown)}, which is no asset. "
-                f"There are {', '.join(sorted(known))}."
+            raise ParameterError(
+                f"Parameters are set for {', '.join(unknown)}, which is no asset. "
+                f"There are {', '.join(sorted(self.by_name))}."
             )
         choices = self.choices(settings)
-        try:
-            return {
-                asset.name: asset.recipe(settings.parameters.get(asset.name, {}), choices)
-                for asset in self.assets
-            }
-        except ValueError as error:
-            raise GraphError(str(error)) from error
+        return {a.name: a.recipe(settings.parameters.get(a.name, {}), choices) for a in self.assets}
 
     def code(self, settings: Settings) -> CodeStates:
         """The code behind each asset and all its upstream assets under `settings`."""
@@ -173,36 +199,42 @@ class CodeStates(dict[str, CodeState]):
         return state
 
 
-def order_collections(
-    collections: Iterable[CollectionAsset], graph: AssetGraph
-) -> tuple[CollectionAsset, ...]:
-    """Collection assets, upstream before downstream.
+def _check_upstream(asset: Asset, by_name: Mapping[str, Asset]) -> None:
+    where = ".".join(asset.reference)
+    for name in asset.upstream:
+        upstream = by_name.get(name)
+        if upstream is None:
+            raise GraphError(
+                f"{where} asks for {name!r}, which is no asset. There are {', '.join(sorted(by_name))}."
+            )
+        if isinstance(upstream, TrainingAsset) or (
+            isinstance(asset, ItemAsset) and not isinstance(upstream, ItemAsset)
+        ):
+            raise GraphError(
+                f"{where} asks for {name!r}, which has no value per item"
+                + ("; a trained model is named by `model`." if isinstance(upstream, TrainingAsset) else ".")
+            )
+        if not set(upstream.items) & set(asset.items):
+            raise GraphError(
+                f"{asset.name} is computed per {_kinds(asset)}, its upstream {name} per {_kinds(upstream)}."
+            )
+    for name in asset.optional_upstream - set(asset.upstream):
+        raise GraphError(f"{where} calls {name!r} optional, which is not upstream of it.")
+    if asset.model is not None and not isinstance(by_name.get(asset.model), TrainingAsset):
+        trainings = sorted(a.name for a in by_name.values() if isinstance(a, TrainingAsset))
+        raise GraphError(
+            f"{where} needs the model of {asset.model!r}, which is no training. "
+            f"There are {', '.join(trainings) or 'none'}."
+        )
 
-    Raises:
-        GraphError: two of one name, an unknown upstream, one of another kind of item, a circle.
-    """
-    by_name: dict[str, CollectionAsset] = {}
-    for asset in collections:
-        if asset.name in graph.by_name or by_name.setdefault(asset.name, asset) is not asset:
-            raise GraphError(f"{'.'.join(asset.reference)} has a name that is taken: {asset.name}.")
-    for asset in by_name.values():
-        for name in asset.upstream:
-            upstream = graph.by_name.get(name) or by_name.get(name)
-            if upstream is None or upstream.item is not asset.item:
-                raise GraphError(
-                    f"{'.'.join(asset.reference)} asks for {name!r}, which is "
-                    + ("no asset." if upstream is None else f"computed per {upstream.item.name}.")
-                )
-    needs = {a.name: [name for name in a.upstream if name in by_name] for a in by_name.values()}
-    try:
-        return tuple(by_name[name] for name in TopologicalSorter(needs).static_order())
-    except CycleError as error:
-        raise GraphError(f"Collection assets depend on each other: {' → '.join(error.args[1])}.") from error
+
+def _kinds(asset: Asset) -> str:
+    return " and ".join(kind.name for kind in asset.items)
 
 
-def find_assets(modules: Sequence[str], kind: type[Found]) -> list[Found]:
-    """The assets of `kind` that `modules` (packages with all they hold) define, in the order written."""
-    found: dict[tuple[str, str], Found] = {}
+def find_assets(modules: Sequence[str]) -> list[Asset]:
+    """The assets that `modules` (packages with all they hold) define, in the order written."""
+    found: dict[tuple[str, str], Asset] = {}
     for name in modules:
         module = importlib.import_module(name)
         names = [name]
@@ -211,6 +243,6 @@ def find_assets(modules: Sequence[str], kind: type[Found]) -> list[Found]:
             names += sorted(info.name for info in walked)
         for part in names:
             for value in vars(importlib.import_module(part)).values():
-                if isinstance(value, kind):
+                if isinstance(value, Asset):
                     found.setdefault(value.reference, value)
     return list(found.values())

@@ -184,13 +184,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Item:
-    """One item of the catalog: what is computed on."""
+    """One item of the catalog: what is computed on. `size` is in the unit of its kind's size column."""
 
     key: str
     content_hash: str
     path: str
-    duration_s: float = 0.0
+    size: float = 0.0
     record: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class Size:
+    """The catalog's column that measures how much an item is, and how much of it people call one `unit`."""
+
+    column: str
+    unit: str
+    per_unit: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -205,20 +214,24 @@ class ItemKind:
     plural: str
     open: Callable[[Item], Any]
     doc: str = ""
+    size: Size | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the lake that an item asset fills; its name is the asset's.
+    """A table of the lake, whoever fills it: an asset, ingest or the engine itself.
 
-    `rows` is ``"one"`` row or ``"many"`` rows per item.
+    `item` is the kind of item its rows are about, where they are about single items; `rows` is ``"one"`` row or
+    ``"many"`` rows of what fills it at a time. `keys` are columns before its own that the engine fills: an
+    asset's declaration sets them, by what the asset is computed from.
     """
 
     name: str
-    item: ItemKind
-    columns: Sequence[Column]
+    item: ItemKind | None = None
+    columns: Sequence[Column] = ()
     doc: str = ""
     rows: Literal["one", "many"] = "one"
+    keys: Sequence[Column] = ()
 
     def __post_init__(self) -> None:
         names = [column.name.lower() for column in self.all_columns]  # SQL knows no case
@@ -229,7 +242,15 @@ class Table:
     @property
     def all_columns(self) -> tuple[Column, ...]:
         """The engine's columns, then the table's own."""
-        return (*KEY_COLUMNS, *self.columns)
+        return (*self.keys, *self.columns)
+
+    @property
+    def stored_as(self) -> str:
+        """The name in the lake: another where rows of several checkpoints stand beside each other.
+
+        The table's own name is then a view of one checkpoint's rows.
+        """
+        return f"{self.name}_by_checkpoint" if self.item and CHECKPOINT in self.keys else self.name
 
     def check_rows(self, result: Any) -> list[Row]:
         """What an asset's function returned, as checked rows of plain values.
@@ -246,43 +267,19 @@ class Table:
         return [self._check_row(row) for row in result]
 
     def _check_row(self, row: Any) -> Row:
-        return _check_row(self.name, self.columns, row)
+        if not isinstance(row, Mapping):
+            raise InvalidRow(
+                f"{self.name} returned {type(row).__name__}; wanted a mapping of column to value for each row"
+            )
+        unknown = sorted(set(row) - {column.name for column in self.columns})
+        if unknown:
+            raise InvalidRow(f"{self.name} has no column {', '.join(unknown)}")
+        absent = [column.name for column in self.columns if column.name not in row]
+        if absent:
+            raise InvalidRow(f"{self.name} returned no value for {', '.join(absent)}")
+        return {column.name: column.check(row[column.name]) for column in self.columns}
 
 
-@dataclass(frozen=True)
-class ResultTable:
-    """A table whose rows come from one computation over many items, e.g. metrics of a checkpoint."""
-
-    name: str
-    columns: Sequence[Column]
-    doc: str = ""
-
-    @property
-    def all_columns(self) -> tuple[Column, ...]:
-        """What the rows were computed from, then the table's own columns."""
-        return (FINGERPRINT, *self.columns)
-
-    def check_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-        """The rows, checked against the columns; raises `InvalidRow`."""
-        return [_check_row(self.name, self.columns, row) for row in rows]
-
-
-def _check_row(table: str, columns: Sequence[Column], row: Any) -> Row:
-    if not isinstance(row, Mapping):
-        raise InvalidRow(
-            f"{table} returned {type(row).__name__}; wanted a mapping of column to value for each row"
-        )
-    unknown = sorted(set(row) - {column.name for column in columns})
-    if unknown:
-        raise InvalidRow(f"{table} has no column {', '.join(unknown)}")
-    absent = [column.name for column in columns if column.name not in row]
-    if absent:
-        raise InvalidRow(f"{table} returned no value for {', '.join(absent)}")
-    return {column.name: column.check(row[column.name]) for column in columns}
-
-
+ITEM = Column("item", TEXT, doc="Key of the item in its catalog", nullable=False)
 FINGERPRINT = Column("fingerprint", TEXT, doc="What the row was computed from; see `ledger`", nullable=False)
-KEY_COLUMNS = (
-    Column("item", TEXT, doc="Key of the item in its catalog", nullable=False),
-    FINGERPRINT,
-)
+CHECKPOINT = Column("checkpoint", TEXT, doc="The trained model it is from; see `checkpoints`", nullable=False)

@@ -3,24 +3,32 @@
 The function takes a `Training` (what it may read and where it runs) and its configuration, and returns a
 `Trained`. The engine gives it the lake as of one snapshot, the items that have all upstream values then, a
 seed, a device, a folder for resumable state and an MLflow run; and it keeps the checkpoint, its model
-card, and which items it was made from.
+card, and which items it was made from. Keyword-only parameters named like a role receive that role's backend,
+one named ``model`` the folder of the adopted checkpoint of the training that `starts_from` names.
+
+The configuration, a pydantic model, and the seed are the asset's parameters.
 """
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from audio_assets.engine.code.state import CodeState, code_state
-from audio_assets.engine.declare.tables import TEXT, Column, Item, ItemKind, ResultTable
+from audio_assets.engine.declare.asset import (
+    Asset,
+    DeclarationError,
+    ParameterError,
+    keyed,
+    keyword_parameters,
+    named,
+)
+from audio_assets.engine.declare.item_asset import MODEL
+from audio_assets.engine.declare.roles import Role
+from audio_assets.engine.declare.tables import CHECKPOINT, Item, ItemKind, Table
 from audio_assets.resources.lake import Lake, quoted
 from audio_assets.resources.objects import Objects
 from audio_assets.resources.tracking import Tracker
@@ -30,19 +38,65 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 SPLITS = ("train", "validation", "test")
+SEED = "seed"
 
 
 class TrainingError(ValueError):
     """A training cannot begin or its result is incomplete; the message says what is wanted."""
 
 
-class EvaluationTable(ResultTable):
-    """A table that a training fills with rows about its checkpoint, e.g. metrics."""
+@dataclass(frozen=True)
+class Retrain:
+    """When a training trains again though nothing but its data has changed.
 
-    @property
-    def all_columns(self) -> tuple[Column, ...]:
-        """The checkpoint, then the table's own columns."""
-        return (Column("checkpoint", TEXT, doc="See `checkpoints`", nullable=False), *self.columns)
+    A first training, and changed code, parameters or weights, are planned as for all assets. `share` is how much
+    of the data must have changed, None: none is enough, it must be asked for by name.
+    """
+
+    share: float | None
+
+    def __str__(self) -> str:
+        if self.share is None:
+            return "asked"
+        return f"changed({self.share:g})" if self.share else "always"
+
+
+ASKED = Retrain(None)
+"""Only when it is asked for by name; until then it is shown as stale."""
+
+ALWAYS = Retrain(0.0)
+"""Whenever its data have changed."""
+
+
+def changed(share: float) -> Retrain:
+    """When at least this share of its items is new, gone, or has other values than its adopted checkpoint saw."""
+    if not 0 < share <= 1:
+        raise DeclarationError(f"changed({share:g}): wanted a share between 0 and 1.")
+    return Retrain(share)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A checkpoint is adopted by itself only if it is no worse than the adopted one, by more than `margin`.
+
+    `metric` is one of `Trained.metrics`, measured on validation items.
+    """
+
+    metric: str
+    margin: float = 0.0
+    higher_is_better: bool = True
+
+    def lets_pass(self, new: Mapping[str, float], adopted: Mapping[str, float]) -> bool:
+        """Whether metrics `new` are good enough beside those of the adopted checkpoint.
+
+        A checkpoint without the metric does not pass; beside one without it every other does.
+        """
+        if self.metric not in new:
+            return False
+        if self.metric not in adopted:
+            return True
+        gain = new[self.metric] - adopted[self.metric]
+        return (gain if self.higher_is_better else -gain) >= -self.margin
 
 
 @dataclass(frozen=True)
@@ -106,79 +160,117 @@ class Training:
         return self.objects.local_file(key, self.folder / "objects")
 
 
-@dataclass(frozen=True)
-class TrainingAsset:
-    """A training; made by the `training_asset` decorator."""
+@dataclass(frozen=True, kw_only=True)
+class TrainingAsset(Asset):
+    """A training; made by the `training_asset` decorator. Its tables hold the evaluations of its checkpoints.
 
-    fn: Callable[[Training, Any], Trained]
-    name: str
-    item: ItemKind
-    upstream: tuple[str, ...]
+    `model` is the training whose adopted checkpoint it starts from.
+    """
+
     config: type[BaseModel]
-    evaluation: tuple[EvaluationTable, ...]
-    group: str
-    code_version: str
-    description: str
     min_items: int = 1
-    pool: str | None = None
-
-    def __call__(self, training: Training, config: Any) -> Trained:
-        return self.fn(training, config)
-
-    @property
-    def reference(self) -> tuple[str, str]:
-        """Module and name of the function."""
-        return self.fn.__module__, self.fn.__qualname__
+    retrain: Retrain = ASKED
+    gate: Gate | None = None
 
     @property
     def job_name(self) -> str:
         """The job that trains it."""
         return f"train_{self.name}"
 
-    @cached_property
-    def code(self) -> CodeState:
-        """The code behind the training."""
-        return code_state([self.fn])
+    def checked_parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters: the configuration with the values `given`, and the seed.
 
-    def fingerprint(self, config: BaseModel, seed: int, upstream: Mapping[str, Mapping[str, str]]) -> str:
-        """What a checkpoint is made from: code version, configuration, seed, items and their values."""
-        text = json.dumps(
-            [self.name, self.code_version, config.model_dump(mode="json"), seed, upstream],
-            sort_keys=True,
-        )
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        Raises:
+            ParameterError: one that there is not, or a value that the configuration refuses.
+        """
+        unknown = sorted(set(given) - set(self.parameters))
+        if unknown:
+            return super().checked_parameters(given)  # which says what there is
+        values = {**self.parameters, **given}
+        seed = values.pop(SEED)
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise ParameterError(f"{self.name}: parameter {SEED} is {seed!r}; wanted a whole number.")
+        return {**self.configured(values).model_dump(mode="json"), SEED: seed}
+
+    def configured(self, parameters: Mapping[str, Any]) -> BaseModel:
+        """The configuration with these values; the seed is no part of it.
+
+        Raises:
+            ParameterError: a value that the configuration refuses.
+        """
+        try:
+            return self.config(**{name: value for name, value in parameters.items() if name != SEED})
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}"
+                for e in error.errors(include_url=False)
+            )
+            raise ParameterError(f"{self.name}: {wrong}.") from error
 
 
 def training_asset(
     *,
-    item: ItemKind,
+    items: ItemKind | Sequence[ItemKind],
     upstream: Sequence[str],
     config: type[BaseModel],
     group: str,
     code_version: str,
-    evaluation: Sequence[EvaluationTable] = (),
+    optional: Sequence[str] = (),
+    reads: Sequence[str] = (),
+    roles: Sequence[Role] = (),
+    starts_from: str | None = None,
+    evaluation: Sequence[Table] = (),
     min_items: int = 1,
+    retrain: Retrain = ASKED,
+    gate: Gate | None = None,
+    time_limit_s: float | None = None,
+    memory_limit_gib: float | None = None,
     pool: str | None = None,
-) -> Callable[[Callable[[Training, Any], Trained]], TrainingAsset]:
+    kinds: Sequence[str] = (),
+    owners: Sequence[str] = (),
+) -> Callable[[Callable[..., Trained]], TrainingAsset]:
     """Make a function a training asset; the asset has the function's name.
 
-    `upstream` are the item assets it reads, `config` its Dagster configuration; with fewer than
-    `min_items` items that have all of `upstream` it does not begin.
+    `upstream` are the assets it reads, those in `optional` also for items that have no value of them; `reads` the
+    columns of the catalog that it looks at; `config` its parameters. With fewer than `min_items` items that have
+    all of the required upstream it does not begin. `retrain` says when it trains again because of data alone,
+    `gate` which checkpoints are adopted by themselves.
+
+    Raises:
+        DeclarationError: the function's signature does not fit; the message says how.
     """
 
-    def decorate(fn: Callable[[Training, Any], Trained]) -> TrainingAsset:
+    def decorate(fn: Callable[..., Trained]) -> TrainingAsset:
+        where = named(fn, fn.__name__)
+        given = {role.name for role in roles} | ({MODEL} if starts_from else set())
+        if own := keyword_parameters(fn, given, where):
+            raise DeclarationError(
+                f"{where} has the parameters {', '.join(own)}; those of a training stand in {config.__name__}."
+            )
+        if SEED in config.model_fields:
+            raise DeclarationError(f"{where}: {config.__name__} has a field {SEED}, which every training has.")
         return TrainingAsset(
             fn=fn,
             name=fn.__name__,
-            item=item,
+            tables=keyed([replace(table, rows="many") for table in evaluation], [CHECKPOINT]),
+            items=(items,) if isinstance(items, ItemKind) else tuple(items),
             upstream=tuple(upstream),
-            config=config,
-            evaluation=tuple(evaluation),
+            optional_upstream=frozenset(optional),
+            reads=tuple(reads),
+            parameters={**config().model_dump(mode="json"), SEED: 0},
+            roles=tuple(roles),
+            model=starts_from,
             group=group,
             code_version=code_version,
-            description=inspect.getdoc(fn) or "",
+            config=config,
             min_items=min_items,
+            retrain=retrain,
+            gate=gate,
+            time_limit_s=time_limit_s,
+            memory_limit_gib=memory_limit_gib,
             pool=pool,
+            kinds=frozenset(kinds) or frozenset({"pytorch", "mlflow"}),
+            owners=tuple(owners),
         )
 
     return decorate

@@ -15,8 +15,8 @@ from typing import Any
 
 import duckdb
 
-from audio_assets.engine.declare.tables import TEXT, Column
-from audio_assets.engine.state.ledger import arrow_table
+from audio_assets.engine.declare.tables import TEXT, Column, Table
+from audio_assets.engine.state.rows import arrow_table, insert_rows
 from audio_assets.resources.lake import quoted
 
 LONGEST_TEXT = 64
@@ -28,10 +28,13 @@ def text_table(plural: str) -> str:
     return f"{plural}_text"
 
 
-def catalog_tables(plural: str, columns: Sequence[Column]) -> dict[str, tuple[Column, ...]]:
-    """The two tables of a catalog, by name."""
-    texts = (Column(c.name, TEXT, doc=f"`{c.name}` as fingerprints take it") for c in columns)
-    return {plural: tuple(columns), text_table(plural): tuple(texts)}
+def catalog_tables(plural: str, columns: Sequence[Column], doc: str = "") -> tuple[Table, Table]:
+    """The two tables of a catalog."""
+    texts = [Column(c.name, TEXT, doc=f"`{c.name}` as fingerprints take it") for c in columns]
+    return (
+        Table(plural, columns=tuple(columns), doc=doc, rows="many"),
+        Table(text_table(plural), columns=tuple(texts), doc=f"Canonical text of `{plural}`.", rows="many"),
+    )
 
 
 def canonical_text(value: Any) -> str | None:

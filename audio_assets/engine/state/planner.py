@@ -1,0 +1,591 @@
+"""Planning: which values need computing, and why; a question to the lake that DuckDB answers.
+
+The fingerprint of a value is a hash of its asset's recipe (name, code version, parameters, backends and their
+revisions, columns), its item's sound, the columns of the catalog it reads and the fingerprints of its upstream
+values; see `value_fingerprint`. A value of all items together has the same of every item, in the order of their
+keys. A value whose fingerprint stands in the ledger with a good outcome is never computed again unasked.
+
+Catalog and ledger are read once for all assets, as of one snapshot, into tables of numbers; then the assets are
+gone through, upstream first. Items never come to Python: the answer is counts, and files with a row for
+each value to compute.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from audio_assets.engine.code.state import CodeState
+from audio_assets.engine.declare.asset import EVERY_ITEM, Asset, Recipe, fingerprint
+from audio_assets.engine.declare.graph import AssetGraph
+from audio_assets.engine.declare.item_asset import ItemAsset
+from audio_assets.engine.declare.outcomes import Outcome
+from audio_assets.engine.declare.tables import ItemKind
+from audio_assets.engine.declare.training_asset import TrainingAsset
+from audio_assets.engine.state.catalog import text_table
+from audio_assets.engine.state.ledger import DEATHS_TO_QUARANTINE, LEDGER
+from audio_assets.engine.state.states import DEFAULT, RunOptions, State, Why
+from audio_assets.resources.lake import Lake, quote, quoted
+
+OUTCOMES = tuple(Outcome)
+STATES = tuple(State)
+WHYS = tuple(Why)
+TOLD = pa.schema(
+    [
+        *((name, pa.string()) for name in ("asset", "checkpoint", "shown", "recipe", "code_version")),
+        *((name, pa.string()) for name in ("code_hash", "parameters_json", "backend", "revision")),
+        *((name, pa.uint8()) for name in ("number", "kind")),
+        *((name, pa.bool_()) for name in ("has_reads", "is_training")),
+    ]
+)
+WHOLE = 255
+"""The number in the place of a kind for values of all items together."""
+
+
+@dataclass
+class Amount:
+    """How many values, and the size of their items together, in the unit of the kind's size column."""
+
+    items: int = 0
+    size: float = 0.0
+
+
+@dataclass
+class Rate:
+    """What values have taken so far: seconds and bytes of objects for items of so much size."""
+
+    items: int
+    size: float
+    seconds: float
+    bytes: float
+
+
+@dataclass
+class AssetPlan:
+    """One asset's part of a plan.
+
+    `states` counts its items by where they stand, `todo` those to compute by reason, `left` those that are not
+    computed by where they stand, `waiting` those that cannot be by what they wait for, `stale` those left alone
+    though stale by what has changed. `fingerprint` is that of a value of all items together.
+    """
+
+    asset: str
+    states: Counter[State] = field(default_factory=Counter)
+    todo: dict[Why, Amount] = field(default_factory=dict)
+    left: Counter[State] = field(default_factory=Counter)
+    waiting: Counter[str] = field(default_factory=Counter)
+    stale: Counter[Why] = field(default_factory=Counter)
+    fingerprint: str | None = None
+    rate: Rate | None = None
+
+    @property
+    def count(self) -> int:
+        """How many values are to be computed."""
+        return sum(amount.items for amount in self.todo.values())
+
+    @property
+    def size(self) -> float:
+        """The size of their items."""
+        return sum(amount.size for amount in self.todo.values())
+
+
+@dataclass
+class Plan:
+    """What is to be computed of some assets, as of lake snapshot `snapshot`; upstream before downstream."""
+
+    snapshot: int
+    assets: dict[str, AssetPlan]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to compute."""
+        return not any(part.count for part in self.assets.values())
+
+    @property
+    def needed(self) -> list[str]:
+        """The assets that have something to compute."""
+        return [name for name, part in self.assets.items() if part.count]
+
+    def __getitem__(self, name: str) -> AssetPlan:
+        return self.assets[name]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the planner is told: the assets and how they are computed, and the items meant (None: all).
+
+    `recipes` leaves out assets whose trained model there is none of. `adopted` names the adopted checkpoint of
+    trainings, `shown` the checkpoint whose values the views show, for assets that have values of several.
+    """
+
+    graph: AssetGraph
+    recipes: Mapping[str, Recipe]
+    code: Mapping[str, CodeState]
+    selected: Sequence[str]
+    items: Sequence[str] | None = None
+    options: RunOptions = DEFAULT
+    adopted: Mapping[str, str] = field(default_factory=dict)
+    shown: Mapping[str, str] = field(default_factory=dict)
+    with_rates: bool = False
+
+
+def make_plan(lake: Lake, question: Question, keep: Path | None = None) -> Plan:
+    """Answer the question. With `keep` the values per item to compute are written into that folder.
+
+    There is a Parquet file for each bundle, largest items first: asset, item, fingerprint, the upstream
+    fingerprints in the asset's order, and the workers that died of it so far.
+    """
+    with lake.get_connection() as connection:
+        connection.execute("BEGIN TRANSACTION")
+        try:
+            return _Planning(connection, question).plan(keep)
+        finally:
+            connection.execute("ROLLBACK")
+
+
+class _Planning:
+    """One answer in the making: temporary tables of a connection that nobody else has."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, question: Question) -> None:
+        self._connection = connection
+        self._question = question
+        wanted = set(question.selected)
+        self._selected = [asset for asset in question.graph.assets if asset.name in wanted]
+        needed = wanted | {u for asset in self._selected for u in asset.upstream}
+        self._assets = [asset for asset in question.graph.assets if asset.name in needed]
+        self._number = {asset.name: n for n, asset in enumerate(self._assets)}
+        self._kinds = list({kind.name: kind for a in self._assets for kind in a.items}.values())
+        self._is_upstream = {u for asset in self._selected for u in asset.upstream}
+        self._deferred: set[str] = set()
+        self._whole: dict[str, str | None] = {}
+
+    def plan(self, keep: Path | None) -> Plan:
+        snapshot = int(self._rows("SELECT id FROM lake.current_snapshot()")[0][0])
+        self._read_catalog()
+        self._read_ledger()
+        self._run(
+            "CREATE OR REPLACE TEMP TABLE plan_todo "
+            "(asset UTINYINT, id BIGINT, size DOUBLE, fp VARCHAR, upstream VARCHAR[], deaths UTINYINT)"
+        )
+        parts = {}
+        for asset in self._selected:
+            if isinstance(asset, ItemAsset):
+                parts[asset.name] = self._plan_items(asset)
+            else:
+                parts[asset.name] = self._plan_whole(asset)
+        if self._question.with_rates:
+            self._add_rates(parts)
+        plan = Plan(snapshot, parts)
+        if keep is not None:
+            self._keep(keep)
+        return plan
+
+    # --- what is read, once ---
+
+    def _read_catalog(self) -> None:
+        """Items by number, and beside them the texts that assets read."""
+        items = self._question.items
+        if items is not None:
+            self._connection.register("plan_wanted", pa.table({"item": pa.array(items, pa.string())}))
+        parts = [
+            f"SELECT {WHOLE}::UTINYINT AS kind, {quote(EVERY_ITEM)} AS item, '' AS content_hash, "
+            "0::DOUBLE AS size"
+        ]
+        for number, kind in enumerate(self._kinds):
+            reads = sorted({name for a in self._assets if kind in a.items for name in a.reads})
+            texts = "".join(f', x."{name}" AS "text {name}"' for name in reads)
+            size = f't."{kind.size.column}"' if kind.size else "0"
+            parts.append(
+                f"SELECT {number}::UTINYINT AS kind, t.item, t.content_hash, "
+                f'coalesce({size}, 0)::DOUBLE AS size{texts} FROM lake."{kind.plural}" AS t'
+                + (f' JOIN lake."{text_table(kind.plural)}" AS x USING (item)' if reads else "")
+                + (" SEMI JOIN plan_wanted USING (item)" if items is not None else "")
+            )
+        self._run("CREATE OR REPLACE TEMP TABLE plan_items AS " + " UNION ALL BY NAME ".join(parts))
+
+    def _read_ledger(self) -> None:
+        """Of every entry what planning needs, with the numbers of its asset and item."""
+        self._connection.register("plan_recipes", pa.Table.from_pylist([*map(self._told, self._assets)], TOLD))
+        seconds = ", l.seconds::FLOAT AS seconds, l.bytes::FLOAT AS bytes" if self._question.with_rates else ""
+        self._run(
+            f"""
+            CREATE OR REPLACE TEMP TABLE plan_entries AS
+            SELECT
+                r.number::UTINYINT AS asset,
+                i.rowid AS id,
+                l.fingerprint AS fp,
+                (list_position({quoted(o.value for o in OUTCOMES)}, l.outcome) - 1)::UTINYINT AS outcome,
+                least(l.deaths, 255)::UTINYINT AS deaths,
+                l.code_hash = r.code_hash AS same_code,
+                (CASE
+                    WHEN l.recipe <> r.recipe THEN CASE
+                        WHEN l.code_version <> r.code_version THEN {_number(Why.CODE)}
+                        WHEN l.parameters_json <> r.parameters_json THEN {_number(Why.PARAMETERS)}
+                        WHEN l.backend IS DISTINCT FROM r.backend OR l.revision IS DISTINCT FROM r.revision THEN {_number(Why.WEIGHTS)}
+                        ELSE {_number(Why.CODE)} END
+                    WHEN r.kind <> {WHOLE} AND l.content_hash <> i.content_hash THEN {_number(Why.SOUND)}
+                    ELSE {_number(Why.UPSTREAM)}
+                END)::UTINYINT AS changed,
+                CASE WHEN r.has_reads THEN l.reads_hash END AS reads_hash,
+                list_contains({quoted(sorted(self._question.options.tried))}, l.run_id) AS is_tried,
+                l.checkpoint <> r.checkpoint AS is_other,
+                CASE WHEN r.is_training THEN l.computed_at END AS computed_at{seconds}
+            FROM lake.{LEDGER.name} AS l
+            JOIN plan_recipes AS r ON l.asset = r.asset
+            JOIN plan_items AS i ON l.item = i.item AND i.kind = r.kind
+            WHERE l.checkpoint = r.checkpoint OR l.checkpoint = r.shown OR r.is_training
+            """
+        )
+
+    def _told(self, asset: Asset) -> dict[str, Any]:
+        recipe = self._question.recipes.get(asset.name)
+        is_training = isinstance(asset, TrainingAsset)
+        keyed = recipe.checkpoint if recipe and isinstance(asset, ItemAsset) else ""
+        return {
+            "asset": asset.name,
+            "number": self._number[asset.name],
+            "kind": self._kinds.index(asset.item) if isinstance(asset, ItemAsset) else WHOLE,
+            "checkpoint": self._question.adopted.get(asset.name, "") if is_training else keyed,
+            "shown": self._question.shown.get(asset.name, keyed),
+            "recipe": recipe.digest if recipe else "",
+            "code_version": asset.code_version,
+            "code_hash": self._question.code[asset.name].digest,
+            "parameters_json": recipe.parameters_json if recipe else "",
+            "backend": recipe.backend if recipe else None,
+            "revision": recipe.revision if recipe else None,
+            "has_reads": bool(asset.reads),
+            "is_training": is_training,
+        }
+
+    # --- values per item ---
+
+    def _plan_items(self, asset: ItemAsset) -> AssetPlan:
+        """Compare each item's entry with what its value would be made from now."""
+        recipe = self._question.recipes.get(asset.name)
+        sources = [(f"u{n}", name) for n, name in enumerate(asset.upstream)]
+        joins = "".join(f" LEFT JOIN {self._current(name)} AS {u} ON {u}.id = i.id" for u, name in sources)
+        absent = [f"CASE WHEN {u}.fp IS NULL THEN {quote(name)} END" for u, name in sources]
+        if asset.model and (recipe is None or asset.model in self._deferred):
+            absent.append(quote(asset.model))
+        waits = f"nullif(concat_ws(', ', {', '.join(absent)}), '')" if absent else "NULL"
+        reads = _list_hash([_sized(f'i."text {name}"') for name in asset.reads]) if asset.reads else "NULL"
+        parts = [_sized(quote(recipe.digest if recipe else "")), _sized("i.content_hash")]
+        if asset.reads:
+            parts.append("'32:' || i.reads_now")
+        parts += [f"'32:' || {u}.fp" for u, _ in sources]
+        entries = f"SELECT * FROM plan_entries WHERE asset = {self._number[asset.name]}"
+        if asset.model:
+            entries += " QUALIFY row_number() OVER (PARTITION BY id ORDER BY is_other) = 1"
+        self._run(
+            f"""
+            CREATE OR REPLACE TEMP TABLE plan_now AS
+            WITH i AS (
+                SELECT i.rowid AS id, i.*, {reads} AS reads_now FROM plan_items AS i
+                WHERE kind = {self._kinds.index(asset.item)}
+            ), made AS (
+                SELECT i.id, i.size, i.reads_now, {waits} AS waits, {_list_hash(parts)} AS fp FROM i{joins}
+            ), compared AS (
+                SELECT m.id, m.size, m.waits, CASE WHEN m.waits IS NULL THEN m.fp END AS expected, e.* EXCLUDE (id),
+                    CASE WHEN e.changed = {_number(Why.UPSTREAM)} AND e.reads_hash <> m.reads_now
+                        THEN {_number(Why.READS)} ELSE e.changed END AS really_changed
+                FROM made AS m LEFT JOIN ({entries}) AS e ON e.id = m.id
+            )
+            {self._judged(asset)}
+            """
+        )
+        return self._take(asset)
+
+    def _judged(self, asset: Asset) -> str:
+        """SQL from `compared` to where each value stands, why it would be computed, and whether it is."""
+        options = self._question.options
+        keep_fp = "true" if asset.name in self._is_upstream else "compute"
+        retried = f"deaths BETWEEN 1 AND {DEATHS_TO_QUARANTINE - 1}"
+        if options.failed or options.everything:
+            retried = "true"
+        return f"""
+            , judged AS (
+                SELECT *, (CASE
+                    WHEN fp IS NULL THEN {_state(State.MISSING)}
+                    WHEN outcome = {_outcome(Outcome.QUARANTINED)} THEN {_state(State.QUARANTINED)}
+                    WHEN expected IS NULL OR expected <> fp THEN {_state(State.STALE)}
+                    WHEN outcome = {_outcome(Outcome.FAILED)} THEN {_state(State.FAILED)}
+                    WHEN NOT same_code THEN {_state(State.DRIFTED)}
+                    WHEN outcome = {_outcome(Outcome.OK)} THEN {_state(State.OK)}
+                    ELSE {_state(State.NOT_APPLICABLE)} END)::UTINYINT AS state
+                FROM compared
+            ), decided AS (
+                SELECT *, (CASE state
+                    WHEN {_state(State.MISSING)} THEN {_number(Why.NEW)}
+                    WHEN {_state(State.STALE)} THEN really_changed
+                    WHEN {_state(State.FAILED)} THEN {_number(Why.RETRY)}
+                    WHEN {_state(State.DRIFTED)} THEN {_number(Why.DRIFTED)}
+                    ELSE {_number(Why.ASKED)} END)::UTINYINT AS why,
+                    expected IS NOT NULL AND NOT coalesce(is_tried AND fp = expected, false) AND CASE state
+                        WHEN {_state(State.MISSING)} THEN true
+                        WHEN {_state(State.STALE)} THEN true
+                        WHEN {_state(State.QUARANTINED)} THEN false
+                        WHEN {_state(State.FAILED)} THEN {retried}
+                        WHEN {_state(State.DRIFTED)} THEN {_sql(options.drifted or options.everything)}
+                        ELSE {_sql(options.everything)} END AS compute
+                FROM judged
+            )
+            SELECT id, size, waits, state, why, compute, coalesce(deaths, 0)::UTINYINT AS deaths,
+                CASE WHEN {keep_fp} THEN expected END AS fp
+            FROM decided"""
+
+    def _take(self, asset: ItemAsset) -> AssetPlan:
+        """Counts of `plan_now`; what is to be computed goes to the plan, what will be there to those downstream."""
+        part = self._counted(asset)
+        number = self._number[asset.name]
+        sources = [(f"u{n}", name) for n, name in enumerate(asset.upstream)]
+        if part.count:
+            joins = "".join(f" JOIN {self._current(name)} AS {u} ON {u}.id = n.id" for u, name in sources)
+            listed = ", ".join(f"{u}.fp" for u, _ in sources)
+            self._run(
+                f"INSERT INTO plan_todo SELECT {number}, n.id, n.size, n.fp, [{listed}]::VARCHAR[], n.deaths "
+                f"FROM plan_now AS n{joins} WHERE n.compute"
+            )
+        if asset.name in self._is_upstream:
+            self._run(
+                f"CREATE OR REPLACE TEMP TABLE plan_current_{number} AS SELECT id, fp, "
+                f"compute OR state <> {_state(State.NOT_APPLICABLE)} AS is_ok FROM plan_now WHERE fp IS NOT NULL "
+                f"AND (compute OR state NOT IN ({_state(State.FAILED)}, {_state(State.QUARANTINED)}))"
+            )
+        return part
+
+    def _counted(self, asset: Asset) -> AssetPlan:
+        part = AssetPlan(asset.name)
+        counted = self._rows(
+            "SELECT state, why, compute, waits, count(*), sum(size) FROM plan_now GROUP BY ALL ORDER BY ALL"
+        )
+        for state_number, why_number, compute, waits, count, size in counted:
+            state, why = STATES[state_number], WHYS[why_number]
+            part.states[state] += count
+            if compute:
+                amount = part.todo.setdefault(why, Amount())
+                amount.items += count
+                amount.size += size
+                continue
+            part.left[state] += count
+            if waits is not None:
+                part.waiting[waits] += count
+            elif state is State.STALE:
+                part.stale[why] += count
+        return part
+
+    def _current(self, name: str) -> str:
+        """A relation of the values there will be of an asset: id, fingerprint, whether it has rows."""
+        number = self._number[name]
+        if name in self._question.selected:
+            return f"plan_current_{number}"
+        return (
+            f"(SELECT id, fp, outcome = {_outcome(Outcome.OK)} AS is_ok FROM plan_entries "
+            f"WHERE asset = {number} AND NOT is_other AND outcome <= {_outcome(Outcome.NOT_APPLICABLE)})"
+        )
+
+    # --- values of all items together ---
+
+    def _plan_whole(self, asset: Asset) -> AssetPlan:
+        """The same for a collection or a training, whose only value stands for all items."""
+        is_training = isinstance(asset, TrainingAsset)
+        per_item = [n for n in asset.upstream if isinstance(self._question.graph.by_name[n], ItemAsset)]
+        whole = [name for name in asset.upstream if name not in per_item]
+        fitting = self._fitting(asset, per_item) if is_training else "true"
+        self._run(self._data_sql(asset, per_item, fitting))
+        counts = "".join(f", count(found_{n})" for n in range(len(per_item)))
+        count, data, size, *found = self._rows(
+            "SELECT count(*), left(sha256(coalesce(string_agg(digest, '' ORDER BY item), '')), 32), "
+            f"coalesce(sum(size), 0){counts} FROM plan_data"
+        )[0]
+        there = dict(zip(per_item, found, strict=True))
+        values = {name: self._whole_value(name) for name in whole}
+        absent = [n for n in per_item if not there[n] and n not in asset.optional_upstream]
+        absent += [n for n in whole if values[n] is None and n not in asset.optional_upstream]
+        recipe = self._question.recipes.get(asset.name)
+        if asset.model and (recipe is None or asset.model in self._deferred):
+            absent.append(asset.model)
+        waits = ", ".join(absent) or (None if count else " and ".join(kind.plural for kind in asset.items))
+        if isinstance(asset, TrainingAsset) and count < asset.min_items:
+            plurals = " and ".join(kind.plural for kind in asset.items)
+            waits = (
+                f"at least {asset.min_items} {plurals} with a value for all of "
+                f"{', '.join(n for n in asset.upstream if n not in asset.optional_upstream)}; there are {count}"
+            )
+        expected = None
+        if waits is None and recipe is not None:
+            expected = whole_fingerprint(recipe, data, [values[name] for name in whole])
+        self._run(
+            f"""
+            CREATE OR REPLACE TEMP TABLE plan_now AS
+            WITH compared AS (
+                SELECT i.rowid AS id, {size!r}::DOUBLE AS size, {_literal(waits)} AS waits,
+                    {_literal(expected)} AS expected, e.* EXCLUDE (id), e.changed AS really_changed
+                FROM plan_items AS i
+                LEFT JOIN (
+                    SELECT * FROM plan_entries WHERE asset = {self._number[asset.name]}
+                    QUALIFY row_number() OVER (
+                        ORDER BY fp IS NOT DISTINCT FROM {_literal(expected)} DESC, is_other, computed_at DESC
+                    ) = 1
+                ) AS e ON true
+                WHERE i.kind = {WHOLE}
+            )
+            {self._judged(asset)}
+            """
+        )
+        if isinstance(asset, TrainingAsset) and not self._trains_again(asset):
+            self._run("UPDATE plan_now SET compute = false")
+        part = self._counted(asset)
+        part.fingerprint = expected
+        if part.count and is_training:
+            self._deferred.add(asset.name)
+        bad = part.left[State.FAILED] + part.left[State.QUARANTINED]
+        self._whole[asset.name] = None if bad else expected
+        return part
+
+    def _fitting(self, asset: Asset, per_item: Sequence[str]) -> str:
+        """SQL that is true for items that have all they must have for a training to learn from them."""
+        conditions = ["true"]
+        for n, name in enumerate(per_item):
+            if name not in asset.optional_upstream:
+                kind = self._kinds.index(self._question.graph.by_name[name].items[0])
+                conditions.append(f"(i.kind <> {kind} OR coalesce(u{n}.is_ok, false))")
+        return " AND ".join(conditions)
+
+    def _data_sql(self, asset: Asset, per_item: Sequence[str], fitting: str) -> str:
+        joins = "".join(
+            f" LEFT JOIN {self._current(name)} AS u{n} ON u{n}.id = i.id" for n, name in enumerate(per_item)
+        )
+        parts = [_sized("i.item"), _sized("i.content_hash")]
+        parts += [_sized(f'i."text {name}"') for name in asset.reads]
+        parts += [_sized(f"u{n}.fp") for n in range(len(per_item))]
+        found = "".join(f", u{n}.fp IS NOT NULL OR NULL AS found_{n}" for n in range(len(per_item)))
+        kinds = ", ".join(str(self._kinds.index(kind)) for kind in asset.items)
+        return f"""
+            CREATE OR REPLACE TEMP TABLE plan_data AS
+            SELECT i.item, i.size, {_list_hash(parts)} AS digest{found}
+            FROM (SELECT rowid AS id, * FROM plan_items WHERE kind IN ({kinds})) AS i{joins}
+            WHERE {fitting}"""
+
+    def _whole_value(self, name: str) -> str | None:
+        """The fingerprint there will be of an upstream value of all items together; None: there is none."""
+        if name in self._question.selected:
+            return self._whole[name]
+        good = f"outcome <= {_outcome(Outcome.NOT_APPLICABLE)}"
+        rows = self._rows(f"SELECT fp FROM plan_entries WHERE asset = {self._number[name]} AND {good}")
+        return str(rows[0][0]) if rows else None
+
+    def _trains_again(self, asset: TrainingAsset) -> bool:
+        """Whether a training that would be computed is; data alone are not always reason enough."""
+        options = self._question.options
+        state, why = self._rows("SELECT state, why FROM plan_now")[0]
+        if STATES[state] is not State.STALE or WHYS[why] is not Why.UPSTREAM:
+            return True
+        if asset.name in options.asked or options.everything:
+            return True
+        adopted = self._question.adopted.get(asset.name)
+        if asset.retrain.share is None or adopted is None:
+            return False
+        return self._changed_share(adopted) >= asset.retrain.share
+
+    def _changed_share(self, checkpoint: str) -> float:
+        """The share of items that are new, gone or of other values than the checkpoint was trained on."""
+        rows = self._rows(
+            "SELECT count(*) FILTER (WHERE now.digest IS DISTINCT FROM old.digest) "
+            "/ greatest(count(now.item), count(old.item), 1) FROM plan_data AS now FULL JOIN "
+            f"(SELECT item, digest FROM lake.training_items WHERE checkpoint = {quote(checkpoint)}) AS old "
+            "USING (item)"
+        )
+        return float(rows[0][0])
+
+    # --- what is kept ---
+
+    def _keep(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = pa.table(
+            {
+                "number": pa.array(self._number.values(), pa.uint8()),
+                "asset": pa.array(self._number.keys(), pa.string()),
+            }
+        )
+        self._connection.register("plan_names", names)
+        there = {number for (number,) in self._rows("SELECT DISTINCT asset FROM plan_todo")}
+        for bundle in self._question.graph.bundles:
+            numbers = [self._number[a.name] for a in bundle.assets if self._number.get(a.name) in there]
+            if numbers:
+                self._run(
+                    "COPY (SELECT a.asset, i.item, t.fp AS fingerprint, t.upstream, t.deaths "
+                    "FROM plan_todo AS t JOIN plan_items AS i ON i.rowid = t.id "
+                    "JOIN plan_names AS a ON a.number = t.asset "
+                    f"WHERE t.asset IN ({', '.join(map(str, numbers))}) ORDER BY t.size DESC, t.id, t.asset) "
+                    f"TO {quote(str(folder / f'{bundle.name}.parquet'))} (FORMAT parquet)"
+                )
+
+    def _add_rates(self, parts: Mapping[str, AssetPlan]) -> None:
+        rows = self._rows(
+            "SELECT e.asset, count(*), sum(i.size), sum(e.seconds), sum(e.bytes) FROM plan_entries AS e "
+            f"JOIN plan_items AS i ON i.rowid = e.id WHERE e.outcome = {_outcome(Outcome.OK)} GROUP BY ALL"
+        )
+        names = {number: name for name, number in self._number.items()}
+        for number, items, size, seconds, stored in rows:
+            if names[number] in parts:
+                parts[names[number]].rate = Rate(items, size, seconds or 0.0, stored or 0.0)
+
+    def _run(self, statement: str) -> None:
+        self._connection.execute(statement)
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query).fetchall()
+
+
+def value_fingerprint(
+    recipe: Recipe, content_hash: str, reads_hash: str | None, upstream: Sequence[str]
+) -> str:
+    """The fingerprint of an item's value, as the planner computes it; `reads_hash` where the asset reads."""
+    return fingerprint([recipe.digest, content_hash, *([reads_hash] if reads_hash else []), *upstream])
+
+
+def item_digest(
+    item: str, content_hash: str, texts: Sequence[str | None], upstream: Sequence[str | None]
+) -> str:
+    """One item's part in a value of all items together."""
+    return fingerprint([item, content_hash, *texts, *upstream])
+
+
+def whole_fingerprint(recipe: Recipe, data: str, upstream: Sequence[str | None]) -> str:
+    """The fingerprint of a value of all items together; `data` is the hash of all items' digests, by item."""
+    return fingerprint([recipe.digest, data, *upstream])
+
+
+def _sized(text: str) -> str:
+    """SQL of a part of a list that is hashed, as `fingerprint` has it."""
+    return f"coalesce(strlen({text}) || ':' || {text}, '-')"
+
+
+def _list_hash(parts: Sequence[str]) -> str:
+    return f"left(sha256({' || '.join(parts)}), 32)"
+
+
+def _literal(text: str | None) -> str:
+    return "NULL::VARCHAR" if text is None else quote(text)
+
+
+def _number(why: Why) -> int:
+    return WHYS.index(why)
+
+
+def _state(state: State) -> int:
+    return STATES.index(state)
+
+
+def _outcome(outcome: Outcome) -> int:
+    return OUTCOMES.index(outcome)
+
+
+def _sql(value: bool) -> str:
+    return "true" if value else "false"
