@@ -32,7 +32,7 @@ class ParameterError(UserError, ValueError):
     """A parameter that an asset does not have, or a value of the wrong type; the message says what it has."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Asset:
     """What is declared of an asset. Calling it calls its function.
 

@@ -56,7 +56,7 @@ class Collection:
         return rows.filter(rows["item"].is_in(list(self.items))).sort("item", maintain_order=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class CollectionAsset(Asset):
     """An asset computed from all items of a kind; made by the `collection_asset` decorator."""
 

@@ -33,7 +33,7 @@ OBJECTS = "objects"
 MODEL = "model"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ItemAsset(Asset):
     """An asset computed item by item; made by the `item_asset` decorator."""
 

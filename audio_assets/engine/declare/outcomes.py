@@ -42,7 +42,10 @@ class NotApplicable(Exception):
 
 @dataclass(frozen=True)
 class ItemResult:
-    """The outcome of one asset for one item, with its rows or the reason there are none."""
+    """The outcome of one asset for one item, with its rows or the reason there are none.
+
+    `bytes` is the size of the objects that the rows name.
+    """
 
     asset: str
     item: str
@@ -52,6 +55,7 @@ class ItemResult:
     detail: str | None = None
     seconds: float = 0.0
     died: bool = False
+    bytes: int = 0
 
 
 def ended(asset: str, item: str, error: Exception, seconds: float = 0.0) -> ItemResult:

@@ -35,6 +35,8 @@ class ColumnType:
 
 FLOAT = ColumnType("float", "DOUBLE")
 INTEGER = ColumnType("integer", "BIGINT")
+UNSIGNED = ColumnType("unsigned", "UBIGINT")
+"""64 bits of a hash; the engine's own."""
 BOOLEAN = ColumnType("boolean", "BOOLEAN")
 TEXT = ColumnType("text", "VARCHAR")
 TIMESTAMP = ColumnType("timestamp", "TIMESTAMP WITH TIME ZONE")

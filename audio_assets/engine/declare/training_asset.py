@@ -160,7 +160,7 @@ class Training:
         return self.objects.local_file(key, self.folder / "objects")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingAsset(Asset):
     """A training; made by the `training_asset` decorator. Its tables hold the evaluations of its checkpoints.
 

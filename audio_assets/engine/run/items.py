@@ -1,46 +1,50 @@
-"""Running one bundle: plan, compute on workers, store chunk by chunk."""
+"""Running one bundle: take its part of the plan, compute on workers, store chunk by chunk."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 
+from audio_assets.engine.declare.asset import Recipe, fingerprint
 from audio_assets.engine.declare.graph import Bundle
 from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome
 from audio_assets.engine.declare.tables import Item, Row
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.batching import batches
+from audio_assets.engine.run.isolated import compute_tasks
 from audio_assets.engine.run.progress import observer
-from audio_assets.engine.state.checkpoints import Checkpoint
-from audio_assets.engine.state.ledger import Entries, Writing, read_entries, with_quarantine, write_results
-from audio_assets.engine.state.plan import Plan, RunOptions, State, make_plan, upstream_json
-from audio_assets.engine.workers.local import LocalWorkers
-from audio_assets.engine.workers.tasks import ItemTask, Limits, Task, Upstream, Workers, WorkerSetup
-from audio_assets.resources.accelerator import visible_gpus
-from audio_assets.resources.lake import quoted
+from audio_assets.engine.run.tasks import ItemTask, Task, Upstream
+from audio_assets.engine.state.catalog import text_table
+from audio_assets.engine.state.kept import KeptPlan, Value
+from audio_assets.engine.state.ledger import LEDGER, Computed, Entry, read_entries, with_quarantine, write_results
+from audio_assets.engine.state.planner import value_fingerprint
+from audio_assets.resources.lake import quote, quoted
 
-UPSTREAM_WINDOW = 64  # items whose upstream rows are read with one query
-GPU_POOL = "gpu"
-EMBEDDED = "embedded"
-
-MakeWorkers = Callable[[Platform, Sequence[ItemAsset], int, Mapping[str, Checkpoint]], Workers]
-"""Makes the workers for assets, a number of items, and checkpoints by training asset."""
+WINDOW = 512
+"""Items whose catalog rows and upstream values are read with one query each."""
 
 
 @dataclass
 class Summary:
-    """What became of one asset in a run."""
+    """What became of one asset in a run.
+
+    `left` are values whose item or upstream is not what it was when the run was planned; `size` is that of the
+    items computed, in the unit of their kind.
+    """
 
     asset: str
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     up_to_date: int = 0
     not_retried: int = 0
-    blocked: int = 0
+    waiting: int = 0
+    left: int = 0
     compute_s: float = 0.0
-    audio_s: float = 0.0
+    size: float = 0.0
     wall_s: float = 0.0
     bad: list[ItemResult] = field(default_factory=list)
 
@@ -50,234 +54,263 @@ class Summary:
         return sum(self.outcomes.values())
 
     @property
-    def audio_hours_per_hour(self) -> float | None:
-        """Throughput: hours of audio per hour of the run, or None if nothing was computed."""
-        return self.audio_s / self.wall_s if self.computed and self.wall_s else None
+    def size_per_hour(self) -> float | None:
+        """Throughput: size computed per hour of the run, or None if nothing was computed."""
+        return 3600 * self.size / self.wall_s if self.computed and self.wall_s else None
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a value that is being computed is made from."""
+
+    value: Value
+    item: Item
+    upstream: Mapping[str, str]
+    reads_hash: str | None
 
 
 class BundleRun:
     """One bundle's part of a run; iterate over it once, then read `summaries`.
 
-    Iterating yields lists of results that are safe in the lake. Closing the iterator, or an exception
-    in it, loses at most the chunk being computed. `make_workers` decides where items are computed.
+    Iterating yields lists of what is safe in the lake. Closing the iterator, or an exception
+    in it, loses at most the chunk being computed. Items are computed by the platform's session of workers.
+
+    Raises:
+        StalePlanError: the plan was made with other code or parameters.
     """
 
     def __init__(
-        self,
-        platform: Platform,
-        bundle: Bundle,
-        selected: Iterable[str],
-        items: Mapping[str, Item],
-        options: RunOptions,
-        *,
-        run_id: str,
-        make_workers: MakeWorkers | None = None,
+        self, platform: Platform, bundle: Bundle, selected: Iterable[str], plan: KeptPlan, *, run_id: str
     ) -> None:
-        names = set(selected)
+        names = set(selected) & plan.counts.keys()
         self._platform = platform
+        self._bundle = bundle
         self._assets = [asset for asset in bundle.assets if asset.name in names]
-        self._items = items
+        self._plan = plan
         self._run_id = run_id
-        self._make_workers = make_workers or local_workers
-        needed = {u for asset in self._assets for u in asset.upstream} | names
-        # Upstream is read as of this snapshot, so that fingerprints and values belong together even if
-        # another run computes upstream again meanwhile.
-        self._snapshot = platform.lake.snapshot()
-        self._models = platform.models(names)
-        self._recipes = platform.recipes_with(self._models)
-        self._entries: Entries = read_entries(platform.lake, needed, list(items), self._snapshot)
-        self.plan: Plan = make_plan(
-            platform.graph,
-            names,
-            items,
-            entries=self._entries,
-            recipes=self._recipes,
-            code=platform.code,
-            options=options,
-        )
+        plan.check([asset.name for asset in self._assets])
+        needed = [*names, *platform.graph.upstream_of(names)]
+        self._adopted = platform.adopted(needed)
+        self._recipes: Mapping[str, Recipe] = platform.recipes_with(self._adopted)
+        self._made: dict[tuple[str, str], _Made] = {}
         self.summaries = {asset.name: self._summary(asset.name) for asset in self._assets}
 
     def _summary(self, name: str) -> Summary:
-        plan = self.plan[name]
-        idle = Counter(
-            state
-            for key, state in plan.states.items()
-            if key not in plan.fingerprints and key not in plan.blocked
-        )
+        counts = self._plan.counts[name]
         return Summary(
             name,
-            up_to_date=idle[State.OK] + idle[State.NOT_APPLICABLE] + idle[State.DRIFTED],
-            not_retried=idle[State.FAILED] + idle[State.QUARANTINED],
-            blocked=len(plan.blocked),
+            up_to_date=counts.up_to_date,
+            not_retried=counts.not_retried,
+            waiting=counts.waiting,
         )
 
-    def up_to_date(self, name: str) -> dict[str, str]:
-        """The fingerprints of an asset's values that were good and are not computed again."""
-        plan, entries = self.plan[name], self._entries[name]
-        idle = plan.states.keys() - plan.fingerprints.keys() - plan.blocked.keys()
-        return {
-            key: entries[key].fingerprint for key in idle if key in entries and entries[key].outcome.is_good
-        }
+    def good_fingerprints(self, name: str, items: Sequence[str] | None = None) -> dict[str, str]:
+        """The fingerprints of an asset's good values in the ledger, by item."""
+        query = (
+            f"SELECT item, fingerprint FROM {LEDGER.name} WHERE asset = {quote(name)} "
+            f"AND checkpoint = {quote(self._checkpoint(name))} AND outcome IN ('ok', 'not_applicable')"
+        )
+        if items is not None:
+            query += f" AND item IN (SELECT unnest({quoted(items)}))"
+        return dict(self._platform.lake.rows(query))
 
-    def __iter__(self) -> Generator[list[ItemResult]]:
-        totals = {asset.name: len(self.plan[asset.name].fingerprints) for asset in self._assets}
+    def _checkpoint(self, name: str) -> str:
+        recipe = self._recipes.get(name)
+        return recipe.checkpoint if recipe else ""
+
+    def __iter__(self) -> Generator[list[Computed]]:
+        totals = {asset.name: self._plan.counts[asset.name].todo for asset in self._assets}
         observer().planned(totals)
-        wanted = {key for asset in self._assets for key in self.plan[asset.name].fingerprints}
+        wanted = max(totals.values(), default=0)
         if not wanted:
             return
         started = time.monotonic()
-        tasks = self._tasks([item for key, item in self._items.items() if key in wanted])
-        with self._make_workers(self._platform, self._assets, len(wanted), self._models) as workers:
-            for chunk in self._chunks(workers, tasks):
+        settings = self._platform.settings
+        # A killed run loses a chunk at most: one half is written while the other is computed.
+        full = max(1, settings.chunk_items // 2) * len(self._assets)
+        computing = compute_tasks(
+            self._platform,
+            self._assets,
+            {name: found.checkpoint for name, found in self._adopted.items()},
+            self._tasks(),
+            items=wanted,
+            ahead=full,
+            tick_s=settings.chunk_seconds,
+        )
+        with closing(computing) as results:
+            for chunk in self._chunks(results, full):
                 yield self._store(chunk)
                 for summary in self.summaries.values():
                     summary.wall_s = time.monotonic() - started
 
-    def _chunks(self, workers: Workers, tasks: Iterable[Task]) -> Iterator[list[ItemResult]]:
-        settings = self._platform.settings
-        # A killed run loses a chunk at most: one half is written while the other is computed.
-        full = max(1, settings.chunk_items // 2) * len(self._assets)
+    def _chunks(self, results: Iterable[ItemResult | None], full: int) -> Iterator[list[ItemResult]]:
+        seconds = self._platform.settings.chunk_seconds
         chunk: list[ItemResult] = []
         last = time.monotonic()
-        for result in workers.run_ticking(tasks, settings.chunk_seconds, ahead=full):
+        for result in results:
             if result is not None:
                 chunk.append(result)
                 observer().finished(result)
-            if chunk and (len(chunk) >= full or time.monotonic() - last > settings.chunk_seconds):
+            if chunk and (len(chunk) >= full or time.monotonic() - last > seconds):
                 yield chunk
                 chunk, last = [], time.monotonic()
         if chunk:
             yield chunk
 
-    def _store(self, chunk: list[ItemResult]) -> list[ItemResult]:
-        deaths: dict[tuple[str, str], int] = {}
-        results = []
-        for computed in chunk:
-            entry = self._entries[computed.asset].get(computed.item)
-            result, count = with_quarantine(computed, entry.deaths if entry else 0)
-            deaths[result.asset, result.item] = count
-            results.append(result)
-        writing = Writing(
-            assets={asset.name: asset for asset in self._assets},
-            recipes=self._recipes,
-            code=self._platform.code,
-            items=self._items,
-            fingerprints={name: plan.fingerprints for name, plan in self.plan.items()},
-            upstream={(r.asset, r.item): upstream_json(self.plan[r.asset], r.item) for r in results},
-            deaths=deaths,
-            run_id=self._run_id,
-        )
-        write_results(self._platform.lake, results, writing)
-        for result in results:
+    def _store(self, chunk: list[ItemResult]) -> list[Computed]:
+        computed = []
+        for result in chunk:
+            made = self._made.pop((result.asset, result.item))
+            quarantined, deaths = with_quarantine(result, made.value.deaths)
+            computed.append(
+                Computed(
+                    quarantined,
+                    self._recipes[result.asset],
+                    self._platform.code[result.asset],
+                    made.value.fingerprint,
+                    made.upstream,
+                    made.item.content_hash,
+                    made.reads_hash,
+                    deaths,
+                )
+            )
             summary = self.summaries[result.asset]
-            summary.outcomes[result.outcome] += 1
             summary.compute_s += result.seconds
-            summary.audio_s += self._items[result.item].duration_s
-            if not result.outcome.is_good:
-                summary.bad.append(result)
-        return results
+            summary.size += made.item.size
+        tables = {asset.name: asset.table for asset in self._assets}
+        stored = write_results(self._platform.lake, computed, tables, self._run_id)
+        for one in stored:
+            summary = self.summaries[one.result.asset]
+            summary.outcomes[one.result.outcome] += 1
+            if not one.result.outcome.is_good:
+                summary.bad.append(one.result)
+        kept = {id(one) for one in stored}
+        for one in computed:
+            self.summaries[one.result.asset].left += id(one) not in kept
+        return stored
 
-    def _tasks(self, items: Sequence[Item]) -> Iterator[Task]:
+    # --- from the plan to tasks ---
+
+    def _tasks(self) -> Iterator[Task]:
+        """The plan's values as tasks, as far as they still fit what the lake holds."""
+        names = {asset.name for asset in self._assets}
+        groups = (
+            [value for value in group if value.asset in names] for group in self._plan.values(self._bundle.name)
+        )
+        groups = (group for group in groups if group)
         size = self._assets[0].batch_size
-        groups = list(batches(items, size))
-        window = max(1, UPSTREAM_WINDOW // size)
-        for start in range(0, len(groups), window):
-            part = groups[start : start + window]
-            upstream = self._read_upstream([item.key for group in part for item in group])
-            for group in part:
-                yield Task(tuple(self._item_task(item, upstream) for item in group))
+        while window := list(islice(groups, WINDOW // size * size or size)):
+            tasks = self._window(window)
+            for group in batches([task.item for task in tasks], size):
+                by_item = {task.item.key: task for task in tasks}
+                yield Task(tuple(by_item[item.key] for item in group))
 
-    def _item_task(self, item: Item, upstream: Mapping[str, Mapping[str, Upstream]]) -> ItemTask:
-        fingerprints = {
-            asset.name: self.plan[asset.name].fingerprints[item.key]
-            for asset in self._assets
-            if item.key in self.plan[asset.name].fingerprints
-        }
-        values = {name: rows[item.key] for name, rows in upstream.items() if item.key in rows}
+    def _window(self, groups: Sequence[Sequence[Value]]) -> list[ItemTask]:
+        keys = [group[0].item for group in groups]
+        kind = self._assets[0].item
+        items = self._platform.items(kind, keys)
+        texts = self._texts(keys)
+        # Entries and rows as of one snapshot, so that fingerprints and values belong together.
+        snapshot = self._platform.lake.snapshot()
+        sources = sorted({name for asset in self._assets for name in asset.upstream})
+        checkpoints = {name: self._checkpoint(name) for name in sources}
+        entries = read_entries(self._platform.lake, checkpoints, keys, snapshot)
+        rows = {name: self._rows(name, keys, entries, snapshot) for name in sources}
+        tasks = []
+        for group in groups:
+            task = self._task(group, items.get(group[0].item), texts, entries, rows)
+            if task is not None:
+                tasks.append(task)
+        return tasks
+
+    def _task(
+        self,
+        group: Sequence[Value],
+        item: Item | None,
+        texts: Mapping[str, Mapping[str, str | None]],
+        entries: Mapping[tuple[str, str], Entry],
+        rows: Mapping[str, Mapping[str, list[Row]]],
+    ) -> ItemTask | None:
+        """What of an item's values still fits; the others are left to the next plan."""
+        fingerprints: dict[str, str] = {}
+        values: dict[str, Upstream] = {}
+        by_asset = {value.asset: value for value in group}
+        for asset in self._assets:
+            value = by_asset.get(asset.name)
+            if value is None:
+                continue
+            made = None if item is None else self._fitting(asset, value, item, texts, entries, fingerprints)
+            if made is None:
+                self.summaries[asset.name].left += 1
+                continue
+            fingerprints[asset.name] = value.fingerprint
+            self._made[asset.name, value.item] = made
+            for name in asset.upstream:
+                if name not in fingerprints and name not in values:
+                    values[name] = self._upstream(name, entries[name, value.item], rows[name].get(value.item))
+        if item is None or not fingerprints:
+            return None
         return ItemTask(item, fingerprints, values)
 
-    def _read_upstream(self, keys: Sequence[str]) -> dict[str, dict[str, Upstream]]:
-        """Upstream values of `keys` that are not computed in this run, from the lake."""
-        found: dict[str, dict[str, Upstream]] = {}
-        for name in {u for asset in self._assets for u in asset.upstream}:
-            planned = self.plan[name].fingerprints if name in self.plan else {}
-            stored = {
-                key: self._entries[name][key]
-                for key in keys
-                if key not in planned and key in self._entries[name]
-            }
-            table = self._platform.graph.by_name[name].table
-            rows = self._read_rows(
-                name, [key for key, entry in stored.items() if entry.outcome is Outcome.OK]
-            )
-            found[name] = {
-                key: Upstream(rows.get(key, []), table.rows == "many")
-                if entry.outcome is Outcome.OK
-                else Upstream(None, table.rows == "many", entry.reason)
-                for key, entry in stored.items()
-                if entry.outcome.is_good
-            }
-        return found
+    def _fitting(
+        self,
+        asset: ItemAsset,
+        value: Value,
+        item: Item,
+        texts: Mapping[str, Mapping[str, str | None]],
+        entries: Mapping[tuple[str, str], Entry],
+        planned: Mapping[str, str],
+    ) -> _Made | None:
+        """What the value is made from, or None if that is not what it was when the run was planned."""
+        upstream = dict(zip(asset.upstream, value.upstream, strict=True))
+        for name, wanted in upstream.items():
+            entry = entries.get((name, item.key))
+            found = planned.get(name)
+            if found is None and entry is not None and entry.outcome.is_good:
+                found = entry.fingerprint
+            if found != wanted:
+                return None
+        reads_hash = fingerprint(texts[item.key][n] for n in asset.reads) if asset.reads else None
+        recipe = self._recipes[asset.name]
+        if value_fingerprint(recipe, item.content_hash, reads_hash, value.upstream) != value.fingerprint:
+            return None
+        return _Made(value, item, upstream, reads_hash)
 
-    def _read_rows(self, name: str, keys: list[str]) -> dict[str, list[Row]]:
+    def _upstream(self, name: str, entry: Entry, rows: list[Row] | None) -> Upstream:
+        many = self._platform.graph.item_asset(name).table.rows == "many"
+        if entry.outcome is Outcome.OK:
+            return Upstream(rows or [], many)
+        return Upstream(None, many, entry.reason)
+
+    def _texts(self, keys: Sequence[str]) -> dict[str, dict[str, str | None]]:
+        """The canonical texts of the columns that the bundle's assets read, by item."""
+        reads = sorted({name for asset in self._assets for name in asset.reads})
+        if not reads:
+            return {}
+        listed = ", ".join(f'"{name}"' for name in reads)
+        rows = self._platform.lake.rows(
+            f'SELECT item, {listed} FROM "{text_table(self._assets[0].item.plural)}" '
+            f"WHERE item IN (SELECT unnest({quoted(keys)}))"
+        )
+        return {item: dict(zip(reads, values, strict=True)) for item, *values in rows}
+
+    def _rows(
+        self, name: str, keys: Sequence[str], entries: Mapping[tuple[str, str], Entry], snapshot: int
+    ) -> dict[str, list[Row]]:
+        """The stored rows of an upstream asset, by item, as of the snapshot."""
+        there = [k for k in keys if (name, k) in entries and entries[name, k].outcome is Outcome.OK]
         rows: dict[str, list[Row]] = {}
-        if not keys:
+        if not there:
             return rows
-        columns = [column.name for column in self._platform.graph.by_name[name].table.columns]
+        table = self._platform.graph.item_asset(name).table
+        columns = [column.name for column in table.columns]
         listed = ", ".join(f'"{column}"' for column in columns)
+        checkpoint = self._checkpoint(name)
+        keyed = f" AND checkpoint = {quote(checkpoint)}" if checkpoint else ""
         query = (
-            f'SELECT item, {listed} FROM "{name}" AT (VERSION => {self._snapshot}) '
-            f"WHERE item IN (SELECT unnest({quoted(keys)})) ORDER BY rowid"
+            f'SELECT item, {listed} FROM "{table.stored_as}" AT (VERSION => {snapshot}) '
+            f"WHERE item IN (SELECT unnest({quoted(there)})){keyed} ORDER BY rowid"
         )
         for key, *values in self._platform.lake.rows(query):
             rows.setdefault(key, []).append(dict(zip(columns, values, strict=True)))
         return rows
-
-
-def local_workers(
-    platform: Platform,
-    assets: Sequence[ItemAsset],
-    items: int,
-    models: Mapping[str, Checkpoint] | None = None,
-) -> LocalWorkers:
-    """Workers on this machine for `assets`, no more than there are items, nor GPUs for them to share."""
-    settings = platform.settings
-    limits = Limits(
-        time_s={a.name: a.time_limit_s or settings.time_limit_s for a in assets},
-        memory_bytes={a.name: (a.memory_limit_gib or settings.memory_limit_gib) * 2**30 for a in assets},
-    )
-    return LocalWorkers(
-        min(settings.workers, items),
-        worker_setup(platform, assets, models or {}),
-        limits,
-        # What computes on an accelerator would hold its memory.
-        keep=all(asset.pool is None for asset in assets),
-        devices=visible_gpus() if _wants_gpu(assets, platform.graph.choices(settings)) else (),
-    )
-
-
-def worker_setup(
-    platform: Platform, assets: Sequence[ItemAsset], models: Mapping[str, Checkpoint]
-) -> WorkerSetup:
-    """What a worker loads to compute `assets`, wherever it is."""
-    choices = platform.graph.choices(platform.settings)
-    return WorkerSetup(
-        assets=tuple(asset.reference for asset in assets),
-        parameters=platform.settings.parameters,
-        backends=choices,
-        objects=platform.objects,
-        code={asset.name: asset.code(choices).digest for asset in assets},
-        models={
-            name: checkpoint.local(platform.objects, platform.settings.home / "cache")
-            for name, checkpoint in models.items()
-        },
-    )
-
-
-def _wants_gpu(assets: Iterable[ItemAsset], choices: Mapping[str, str]) -> bool:
-    """Whether one of `assets` computes on a GPU if there is one; embedded backends need the cores instead."""
-    return any(
-        asset.pool == GPU_POOL
-        and (not asset.roles or any(choices[role.name] != EMBEDDED for role in asset.roles))
-        for asset in assets
-    )

@@ -67,10 +67,8 @@ def write_items(
         {c.name: row["item"] if c.name == "item" else canonical_text(row.get(c.name)) for c in columns}
         for row in rows
     ]
-    for (name, declared), values in zip(catalog_tables(plural, columns).items(), (rows, texts), strict=True):
-        connection.register("new_items", arrow_table(declared, values))
-        connection.execute(f'INSERT INTO "{name}" BY NAME SELECT * FROM new_items')
-        connection.unregister("new_items")
+    for table, values in zip(catalog_tables(plural, columns), (rows, texts), strict=True):
+        insert_rows(connection, table.name, arrow_table(table.columns, values))
 
 
 def remove_items(connection: duckdb.DuckDBPyConnection, plural: str, keys: Iterable[str]) -> None:

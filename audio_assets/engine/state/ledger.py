@@ -18,7 +18,7 @@ import duckdb
 from audio_assets.engine.code.state import CodeState
 from audio_assets.engine.declare.asset import Recipe
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome
-from audio_assets.engine.declare.tables import FLOAT, INTEGER, TEXT, TIMESTAMP, Column, Table
+from audio_assets.engine.declare.tables import FLOAT, INTEGER, TEXT, TIMESTAMP, UNSIGNED, Column, Table
 from audio_assets.engine.state.rows import arrow_table, insert_rows
 from audio_assets.resources.lake import Lake, quote, quoted
 
@@ -34,6 +34,9 @@ LEDGER = Table(
         Column("reason", TEXT, doc="Why there is no value, in one sentence"),
         Column("detail", TEXT, doc="Traceback, or the end of a dead worker's standard error"),
         Column("fingerprint", TEXT, doc="Hash of recipe, sound, columns read and upstream values"),
+        Column("fingerprint_high", UNSIGNED, doc="Its first 64 bits, as a number to plan with"),
+        Column("fingerprint_low", UNSIGNED, doc="Its last 64 bits"),
+        Column("upstream_sum", UNSIGNED, doc="Sum of the first 64 bits of upstream fingerprints"),
         Column("recipe", TEXT, doc="Hash of code version, parameters, backends and columns"),
         Column("upstream_json", TEXT, doc="Fingerprints of the upstream values, by asset"),
         Column("content_hash", TEXT, doc="Hash of the item's sound"),
@@ -226,6 +229,9 @@ def _entries(computed: Iterable[Computed], run_id: str) -> list[dict[str, Any]]:
             "reason": one.result.reason,
             "detail": one.result.detail,
             "fingerprint": one.fingerprint,
+            "fingerprint_high": int(one.fingerprint[:16], 16),
+            "fingerprint_low": int(one.fingerprint[16:], 16),
+            "upstream_sum": sum(int(value[:16], 16) for value in one.upstream.values()) % 2**64,
             "recipe": one.recipe.digest,
             "upstream_json": json.dumps(dict(one.upstream), sort_keys=True),
             "content_hash": one.content_hash,

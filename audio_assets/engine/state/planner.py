@@ -5,9 +5,10 @@ revisions, columns), its item's sound, the columns of the catalog it reads and t
 values; see `value_fingerprint`. A value of all items together has the same of every item, in the order of their
 keys. A value whose fingerprint stands in the ledger with a good outcome is never computed again unasked.
 
-Catalog and ledger are read once for all assets, as of one snapshot, into tables of numbers; then the assets are
-gone through, upstream first. Items never come to Python: the answer is counts, and files with a row for
-each value to compute.
+Catalog and ledger are read once for all assets, as of one snapshot, into tables of numbers. Items whose every value
+is what it would be made from now are told by sums over their entries; for the others the assets are gone
+through, upstream first. Items never come to Python: the answer is counts, and files with a row for each value
+to compute.
 """
 
 from __future__ import annotations
@@ -40,12 +41,15 @@ TOLD = pa.schema(
     [
         *((name, pa.string()) for name in ("asset", "checkpoint", "shown", "recipe", "code_version")),
         *((name, pa.string()) for name in ("code_hash", "parameters_json", "backend", "revision")),
-        *((name, pa.uint8()) for name in ("number", "kind")),
-        *((name, pa.bool_()) for name in ("has_reads", "is_training")),
+        *((name, pa.uint8()) for name in ("number", "kind", "reads")),
+        ("is_training", pa.bool_()),
     ]
 )
 WHOLE = 255
 """The number in the place of a kind for values of all items together."""
+
+NOTHING = 255
+"""The number in the place of what has changed where nothing has, but perhaps an upstream value."""
 
 
 @dataclass
@@ -142,11 +146,7 @@ def make_plan(lake: Lake, question: Question, keep: Path | None = None) -> Plan:
     fingerprints in the asset's order, and the workers that died of it so far.
     """
     with lake.get_connection() as connection:
-        connection.execute("BEGIN TRANSACTION")
-        try:
-            return _Planning(connection, question).plan(keep)
-        finally:
-            connection.execute("ROLLBACK")
+        return _Planning(connection, question).plan(keep)
 
 
 class _Planning:
@@ -155,6 +155,7 @@ class _Planning:
     def __init__(self, connection: duckdb.DuckDBPyConnection, question: Question) -> None:
         self._connection = connection
         self._question = question
+        self._snapshot = int(self._rows("SELECT id FROM lake.current_snapshot()")[0][0])
         wanted = set(question.selected)
         self._selected = [asset for asset in question.graph.assets if asset.name in wanted]
         needed = wanted | {u for asset in self._selected for u in asset.upstream}
@@ -162,16 +163,21 @@ class _Planning:
         self._number = {asset.name: n for n, asset in enumerate(self._assets)}
         self._kinds = list({kind.name: kind for a in self._assets for kind in a.items}.values())
         self._is_upstream = {u for asset in self._selected for u in asset.upstream}
+        self._reads = {reads: n for n, reads in enumerate(dict.fromkeys(a.reads for a in self._assets if a.reads))}
+        wholes = [n for n, a in enumerate(self._assets) if not isinstance(a, ItemAsset)]
+        self._wholes = f"{wholes}::UTINYINT[]"
+        self._open = 0
+        self._fine: dict[tuple[int, int], int] = {}
         self._deferred: set[str] = set()
         self._whole: dict[str, str | None] = {}
 
     def plan(self, keep: Path | None) -> Plan:
-        snapshot = int(self._rows("SELECT id FROM lake.current_snapshot()")[0][0])
         self._read_catalog()
         self._read_ledger()
+        self._screen()
         self._run(
             "CREATE OR REPLACE TEMP TABLE plan_todo "
-            "(asset UTINYINT, id BIGINT, size DOUBLE, fp VARCHAR, upstream VARCHAR[], deaths UTINYINT)"
+            "(asset UTINYINT, id UINTEGER, size DOUBLE, fp VARCHAR, upstream VARCHAR[], deaths UTINYINT)"
         )
         parts = {}
         for asset in self._selected:
@@ -181,7 +187,7 @@ class _Planning:
                 parts[asset.name] = self._plan_whole(asset)
         if self._question.with_rates:
             self._add_rates(parts)
-        plan = Plan(snapshot, parts)
+        plan = Plan(self._snapshot, parts)
         if keep is not None:
             self._keep(keep)
         return plan
@@ -189,37 +195,49 @@ class _Planning:
     # --- what is read, once ---
 
     def _read_catalog(self) -> None:
-        """Items by number, and beside them the texts that assets read."""
+        """Items by number, with a hash of each set of columns that assets read."""
         items = self._question.items
         if items is not None:
             self._connection.register("plan_wanted", pa.table({"item": pa.array(items, pa.string())}))
         parts = [
             f"SELECT {WHOLE}::UTINYINT AS kind, {quote(EVERY_ITEM)} AS item, '' AS content_hash, "
-            "0::DOUBLE AS size"
+            "0::UBIGINT AS content, 0::DOUBLE AS size"
         ]
         for number, kind in enumerate(self._kinds):
-            reads = sorted({name for a in self._assets if kind in a.items for name in a.reads})
-            texts = "".join(f', x."{name}" AS "text {name}"' for name in reads)
-            size = f't."{kind.size.column}"' if kind.size else "0"
+            reads = {n: r for r, n in self._reads.items() if any(kind in a.items for a in self._reading(r))}
+            hashes = "".join(
+                f", {_list_hash([_sized(_name('x', column)) for column in columns])} AS reads_{n}"
+                for n, columns in reads.items()
+            )
+            size = _name("t", kind.size.column) if kind.size else "0"
             parts.append(
-                f"SELECT {number}::UTINYINT AS kind, t.item, t.content_hash, "
-                f'coalesce({size}, 0)::DOUBLE AS size{texts} FROM lake."{kind.plural}" AS t'
-                + (f' JOIN lake."{text_table(kind.plural)}" AS x USING (item)' if reads else "")
+                f"SELECT {number}::UTINYINT AS kind, t.item, t.content_hash, hash(t.content_hash) AS content, "
+                f'coalesce({size}, 0)::DOUBLE AS size{hashes} FROM {self._lake(kind.plural, "t")}'
+                + (f" JOIN {self._lake(text_table(kind.plural), 'x')} USING (item)" if reads else "")
                 + (" SEMI JOIN plan_wanted USING (item)" if items is not None else "")
             )
         self._run("CREATE OR REPLACE TEMP TABLE plan_items AS " + " UNION ALL BY NAME ".join(parts))
 
+    def _reading(self, reads: tuple[str, ...]) -> list[Asset]:
+        return [asset for asset in self._assets if asset.reads == reads]
+
     def _read_ledger(self) -> None:
-        """Of every entry what planning needs, with the numbers of its asset and item."""
+        """Of every entry what planning needs, in numbers."""
         self._connection.register("plan_recipes", pa.Table.from_pylist([*map(self._told, self._assets)], TOLD))
-        seconds = ", l.seconds::FLOAT AS seconds, l.bytes::FLOAT AS bytes" if self._question.with_rates else ""
+        reads = "".join(f" WHEN {n} THEN i.reads_{n}" for n in self._reads.values())
+        same_reads = f"l.reads_hash IS NOT DISTINCT FROM (CASE r.reads{reads} END)" if reads else "true"
+        more = ", l.seconds::FLOAT AS seconds, l.bytes::FLOAT AS bytes" if self._question.with_rates else ""
+        if any(isinstance(asset, TrainingAsset) for asset in self._assets):
+            more += ", CASE WHEN r.is_training THEN l.computed_at END AS computed_at"
         self._run(
             f"""
             CREATE OR REPLACE TEMP TABLE plan_entries AS
             SELECT
-                r.number::UTINYINT AS asset,
-                i.rowid AS id,
-                l.fingerprint AS fp,
+                r.number AS asset,
+                i.rowid::UINTEGER AS id,
+                l.fingerprint_high AS high,
+                l.fingerprint_low AS low,
+                l.upstream_sum,
                 (list_position({quoted(o.value for o in OUTCOMES)}, l.outcome) - 1)::UTINYINT AS outcome,
                 least(l.deaths, 255)::UTINYINT AS deaths,
                 l.code_hash = r.code_hash AS same_code,
@@ -227,21 +245,72 @@ class _Planning:
                     WHEN l.recipe <> r.recipe THEN CASE
                         WHEN l.code_version <> r.code_version THEN {_number(Why.CODE)}
                         WHEN l.parameters_json <> r.parameters_json THEN {_number(Why.PARAMETERS)}
-                        WHEN l.backend IS DISTINCT FROM r.backend OR l.revision IS DISTINCT FROM r.revision THEN {_number(Why.WEIGHTS)}
+                        WHEN l.backend IS DISTINCT FROM r.backend OR l.revision IS DISTINCT FROM r.revision
+                            THEN {_number(Why.WEIGHTS)}
                         ELSE {_number(Why.CODE)} END
-                    WHEN r.kind <> {WHOLE} AND l.content_hash <> i.content_hash THEN {_number(Why.SOUND)}
-                    ELSE {_number(Why.UPSTREAM)}
+                    WHEN r.kind = {WHOLE} THEN {_number(Why.UPSTREAM)}
+                    WHEN hash(l.content_hash) <> i.content THEN {_number(Why.SOUND)}
+                    WHEN NOT {same_reads} THEN {_number(Why.READS)}
+                    ELSE {NOTHING}
                 END)::UTINYINT AS changed,
-                CASE WHEN r.has_reads THEN l.reads_hash END AS reads_hash,
                 list_contains({quoted(sorted(self._question.options.tried))}, l.run_id) AS is_tried,
-                l.checkpoint <> r.checkpoint AS is_other,
-                CASE WHEN r.is_training THEN l.computed_at END AS computed_at{seconds}
-            FROM lake.{LEDGER.name} AS l
+                l.checkpoint <> r.checkpoint AS is_other{more}
+            FROM {self._lake(LEDGER.name, 'l')}
             JOIN plan_recipes AS r ON l.asset = r.asset
-            JOIN plan_items AS i ON l.item = i.item AND i.kind = r.kind
-            WHERE l.checkpoint = r.checkpoint OR l.checkpoint = r.shown OR r.is_training
+            JOIN plan_items AS i ON l.item = i.item
+            -- not as a condition that joins, or DuckDB would first join recipes with items
+            WHERE i.kind::INTEGER - r.kind = 0
+            AND (l.checkpoint = r.checkpoint OR l.checkpoint = r.shown OR r.is_training)
             """
         )
+
+    def _screen(self) -> None:
+        """Tell the items that need a closer look: those not all of whose values are there and up to date.
+
+        An item does not if it has a good entry of every asset, each with nothing changed but perhaps upstream,
+        and the fingerprints its entries were made from, added up, are those of its entries. (Sums of 64 bits
+        of hashes agree by chance once in 10^19.)
+        """
+        fans = [sum(asset.name in a.upstream for a in self._selected) for asset in self._assets]
+        weights = "".join(f" WHEN {n} THEN {fan}" for n, fan in enumerate(fans) if fan)
+        owed = f"high::HUGEINT * (CASE asset{weights} ELSE 0 END)" if weights else "0::HUGEINT"
+        chosen = [n for n, a in enumerate(self._assets) if a.name in self._question.selected]
+        is_chosen = f"list_contains({chosen}::UTINYINT[], asset)"
+        fits = f"outcome <= {_outcome(Outcome.NOT_APPLICABLE)} AND NOT is_other"
+        per_kind = " ".join(
+            f"WHEN {number} THEN "
+            f"{sum(isinstance(a, ItemAsset) and a.item is kind for a in self._assets)}"
+            for number, kind in enumerate(self._kinds)
+        )
+        everything = _sql(self._question.options.everything)
+        self._run(
+            f"""
+            CREATE OR REPLACE TEMP TABLE plan_open AS
+            WITH summed AS (
+                SELECT id, count(*) AS n,
+                    bool_and({fits} AND (NOT {is_chosen} OR (same_code AND changed = {NOTHING}))) AS fits,
+                    (sum(CASE WHEN {is_chosen} THEN upstream_sum::HUGEINT ELSE 0 END) - sum({owed}))
+                        % 18446744073709551616::HUGEINT = 0 AS adds_up
+                FROM plan_entries GROUP BY id
+            )
+            SELECT i.rowid::UINTEGER AS id FROM plan_items AS i LEFT JOIN summed AS s ON s.id = i.rowid
+            WHERE i.kind <> {WHOLE} AND ({everything}
+                OR NOT coalesce(s.fits AND s.adds_up AND s.n = (CASE i.kind {per_kind} END), false))
+            """
+        )
+        self._open = int(self._rows("SELECT count(*) FROM plan_open")[0][0])
+        fine = f"SELECT asset, outcome, count(*) FROM plan_entries AS e {self._of_others} GROUP BY ALL"
+        self._fine = {(asset, outcome): count for asset, outcome, count in self._rows(fine)}
+        self._run(
+            "CREATE OR REPLACE TEMP TABLE plan_close AS SELECT e.*, "
+            "format('{:016x}{:016x}', high, low) AS fp FROM plan_entries AS e "
+            f"LEFT JOIN plan_open AS o USING (id) WHERE o.id IS NOT NULL OR list_contains({self._wholes}, asset)"
+        )
+
+    @property
+    def _of_others(self) -> str:
+        """SQL behind entries as ``e``: those of items that need no closer look."""
+        return "ANTI JOIN plan_open AS o ON o.id = e.id" if self._open else ""
 
     def _told(self, asset: Asset) -> dict[str, Any]:
         recipe = self._question.recipes.get(asset.name)
@@ -259,7 +328,7 @@ class _Planning:
             "parameters_json": recipe.parameters_json if recipe else "",
             "backend": recipe.backend if recipe else None,
             "revision": recipe.revision if recipe else None,
-            "has_reads": bool(asset.reads),
+            "reads": self._reads.get(asset.reads, WHOLE),
             "is_training": is_training,
         }
 
@@ -267,6 +336,8 @@ class _Planning:
 
     def _plan_items(self, asset: ItemAsset) -> AssetPlan:
         """Compare each item's entry with what its value would be made from now."""
+        if not self._open:
+            return self._with_fine(AssetPlan(asset.name))
         recipe = self._question.recipes.get(asset.name)
         sources = [(f"u{n}", name) for n, name in enumerate(asset.upstream)]
         joins = "".join(f" LEFT JOIN {self._current(name)} AS {u} ON {u}.id = i.id" for u, name in sources)
@@ -274,32 +345,40 @@ class _Planning:
         if asset.model and (recipe is None or asset.model in self._deferred):
             absent.append(quote(asset.model))
         waits = f"nullif(concat_ws(', ', {', '.join(absent)}), '')" if absent else "NULL"
-        reads = _list_hash([_sized(f'i."text {name}"') for name in asset.reads]) if asset.reads else "NULL"
         parts = [_sized(quote(recipe.digest if recipe else "")), _sized("i.content_hash")]
         if asset.reads:
-            parts.append("'32:' || i.reads_now")
+            parts.append(f"'32:' || i.reads_{self._reads[asset.reads]}")
         parts += [f"'32:' || {u}.fp" for u, _ in sources]
-        entries = f"SELECT * FROM plan_entries WHERE asset = {self._number[asset.name]}"
+        entries = f"SELECT * FROM plan_close WHERE asset = {self._number[asset.name]}"
         if asset.model:
             entries += " QUALIFY row_number() OVER (PARTITION BY id ORDER BY is_other) = 1"
         self._run(
             f"""
             CREATE OR REPLACE TEMP TABLE plan_now AS
             WITH i AS (
-                SELECT i.rowid AS id, i.*, {reads} AS reads_now FROM plan_items AS i
-                WHERE kind = {self._kinds.index(asset.item)}
+                SELECT o.id, i.* FROM plan_items AS i JOIN plan_open AS o ON o.id = i.rowid
+                WHERE i.kind = {self._kinds.index(asset.item)}
             ), made AS (
-                SELECT i.id, i.size, i.reads_now, {waits} AS waits, {_list_hash(parts)} AS fp FROM i{joins}
+                SELECT i.id, i.size, {waits} AS waits, {_list_hash(parts)} AS expected FROM i{joins}
             ), compared AS (
-                SELECT m.id, m.size, m.waits, CASE WHEN m.waits IS NULL THEN m.fp END AS expected, e.* EXCLUDE (id),
-                    CASE WHEN e.changed = {_number(Why.UPSTREAM)} AND e.reads_hash <> m.reads_now
-                        THEN {_number(Why.READS)} ELSE e.changed END AS really_changed
+                SELECT m.id, m.size, m.waits, CASE WHEN m.waits IS NULL THEN m.expected END AS expected,
+                    e.* EXCLUDE (id, changed),
+                    CASE e.changed WHEN {NOTHING} THEN {_number(Why.UPSTREAM)} ELSE e.changed END AS changed
                 FROM made AS m LEFT JOIN ({entries}) AS e ON e.id = m.id
             )
             {self._judged(asset)}
             """
         )
-        return self._take(asset)
+        return self._with_fine(self._take(asset))
+
+    def _with_fine(self, part: AssetPlan) -> AssetPlan:
+        """The part, with the items that need no closer look."""
+        for outcome, state in ((Outcome.OK, State.OK), (Outcome.NOT_APPLICABLE, State.NOT_APPLICABLE)):
+            count = self._fine.get((self._number[part.asset], _outcome(outcome)), 0)
+            if count:
+                part.states[state] += count
+                part.left[state] += count
+        return part
 
     def _judged(self, asset: Asset) -> str:
         """SQL from `compared` to where each value stands, why it would be computed, and whether it is."""
@@ -322,7 +401,7 @@ class _Planning:
             ), decided AS (
                 SELECT *, (CASE state
                     WHEN {_state(State.MISSING)} THEN {_number(Why.NEW)}
-                    WHEN {_state(State.STALE)} THEN really_changed
+                    WHEN {_state(State.STALE)} THEN changed
                     WHEN {_state(State.FAILED)} THEN {_number(Why.RETRY)}
                     WHEN {_state(State.DRIFTED)} THEN {_number(Why.DRIFTED)}
                     ELSE {_number(Why.ASKED)} END)::UTINYINT AS why,
@@ -380,14 +459,24 @@ class _Planning:
         return part
 
     def _current(self, name: str) -> str:
-        """A relation of the values there will be of an asset: id, fingerprint, whether it has rows."""
+        """Of the items looked at closely the values there will be: id, fingerprint, whether it has rows."""
         number = self._number[name]
         if name in self._question.selected:
             return f"plan_current_{number}"
         return (
-            f"(SELECT id, fp, outcome = {_outcome(Outcome.OK)} AS is_ok FROM plan_entries "
+            f"(SELECT id, fp, outcome = {_outcome(Outcome.OK)} AS is_ok FROM plan_close "
             f"WHERE asset = {number} AND NOT is_other AND outcome <= {_outcome(Outcome.NOT_APPLICABLE)})"
         )
+
+    def _current_of_all(self, name: str) -> str:
+        """The same of all items."""
+        number = self._number[name]
+        fine = (
+            "SELECT e.id, format('{:016x}{:016x}', high, low) AS fp, "
+            f"outcome = {_outcome(Outcome.OK)} AS is_ok FROM (FROM plan_entries WHERE asset = {number}) AS e "
+            f"{self._of_others}"
+        )
+        return f"({fine} UNION ALL SELECT id, fp, is_ok FROM {self._current(name)})" if self._open else f"({fine})"
 
     # --- values of all items together ---
 
@@ -417,6 +506,7 @@ class _Planning:
                 f"at least {asset.min_items} {plurals} with a value for all of "
                 f"{', '.join(n for n in asset.upstream if n not in asset.optional_upstream)}; there are {count}"
             )
+        latest = ", computed_at DESC" if is_training else ""
         expected = None
         if waits is None and recipe is not None:
             expected = whole_fingerprint(recipe, data, [values[name] for name in whole])
@@ -424,13 +514,13 @@ class _Planning:
             f"""
             CREATE OR REPLACE TEMP TABLE plan_now AS
             WITH compared AS (
-                SELECT i.rowid AS id, {size!r}::DOUBLE AS size, {_literal(waits)} AS waits,
-                    {_literal(expected)} AS expected, e.* EXCLUDE (id), e.changed AS really_changed
+                SELECT i.rowid::UINTEGER AS id, {size!r}::DOUBLE AS size, {_literal(waits)} AS waits,
+                    {_literal(expected)} AS expected, e.* EXCLUDE (id)
                 FROM plan_items AS i
                 LEFT JOIN (
-                    SELECT * FROM plan_entries WHERE asset = {self._number[asset.name]}
+                    SELECT * FROM plan_close WHERE asset = {self._number[asset.name]}
                     QUALIFY row_number() OVER (
-                        ORDER BY fp IS NOT DISTINCT FROM {_literal(expected)} DESC, is_other, computed_at DESC
+                        ORDER BY fp IS NOT DISTINCT FROM {_literal(expected)} DESC, is_other{latest}
                     ) = 1
                 ) AS e ON true
                 WHERE i.kind = {WHOLE}
@@ -459,10 +549,12 @@ class _Planning:
 
     def _data_sql(self, asset: Asset, per_item: Sequence[str], fitting: str) -> str:
         joins = "".join(
-            f" LEFT JOIN {self._current(name)} AS u{n} ON u{n}.id = i.id" for n, name in enumerate(per_item)
+            f" LEFT JOIN {self._current_of_all(name)} AS u{n} ON u{n}.id = i.id"
+            for n, name in enumerate(per_item)
         )
         parts = [_sized("i.item"), _sized("i.content_hash")]
-        parts += [_sized(f'i."text {name}"') for name in asset.reads]
+        if asset.reads:
+            parts.append(_sized(f"i.reads_{self._reads[asset.reads]}"))
         parts += [_sized(f"u{n}.fp") for n in range(len(per_item))]
         found = "".join(f", u{n}.fp IS NOT NULL OR NULL AS found_{n}" for n in range(len(per_item)))
         kinds = ", ".join(str(self._kinds.index(kind)) for kind in asset.items)
@@ -477,7 +569,7 @@ class _Planning:
         if name in self._question.selected:
             return self._whole[name]
         good = f"outcome <= {_outcome(Outcome.NOT_APPLICABLE)}"
-        rows = self._rows(f"SELECT fp FROM plan_entries WHERE asset = {self._number[name]} AND {good}")
+        rows = self._rows(f"SELECT fp FROM plan_close WHERE asset = {self._number[name]} AND {good}")
         return str(rows[0][0]) if rows else None
 
     def _trains_again(self, asset: TrainingAsset) -> bool:
@@ -498,7 +590,7 @@ class _Planning:
         rows = self._rows(
             "SELECT count(*) FILTER (WHERE now.digest IS DISTINCT FROM old.digest) "
             "/ greatest(count(now.item), count(old.item), 1) FROM plan_data AS now FULL JOIN "
-            f"(SELECT item, digest FROM lake.training_items WHERE checkpoint = {quote(checkpoint)}) AS old "
+            f"(SELECT item, digest FROM {self._lake('training_items', 't')} WHERE checkpoint = {quote(checkpoint)}) AS old "
             "USING (item)"
         )
         return float(rows[0][0])
@@ -536,6 +628,10 @@ class _Planning:
             if names[number] in parts:
                 parts[names[number]].rate = Rate(items, size, seconds or 0.0, stored or 0.0)
 
+    def _lake(self, table: str, alias: str) -> str:
+        """A table of the lake as of the plan's snapshot."""
+        return f'lake."{table}" AS {alias} AT (VERSION => {self._snapshot})'
+
     def _run(self, statement: str) -> None:
         self._connection.execute(statement)
 
@@ -551,10 +647,10 @@ def value_fingerprint(
 
 
 def item_digest(
-    item: str, content_hash: str, texts: Sequence[str | None], upstream: Sequence[str | None]
+    item: str, content_hash: str, reads_hash: str | None, upstream: Sequence[str | None]
 ) -> str:
-    """One item's part in a value of all items together."""
-    return fingerprint([item, content_hash, *texts, *upstream])
+    """One item's part in a value of all items together; `reads_hash` where the asset reads."""
+    return fingerprint([item, content_hash, *([reads_hash] if reads_hash else []), *upstream])
 
 
 def whole_fingerprint(recipe: Recipe, data: str, upstream: Sequence[str | None]) -> str:
@@ -565,6 +661,10 @@ def whole_fingerprint(recipe: Recipe, data: str, upstream: Sequence[str | None])
 def _sized(text: str) -> str:
     """SQL of a part of a list that is hashed, as `fingerprint` has it."""
     return f"coalesce(strlen({text}) || ':' || {text}, '-')"
+
+
+def _name(table: str, column: str) -> str:
+    return f'{table}."{column}"'
 
 
 def _list_hash(parts: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from audio_assets.engine.declare.tables import (
     OBJECT,
     TEXT,
     TIMESTAMP,
+    UNSIGNED,
     Column,
     Row,
 )
@@ -24,6 +25,7 @@ RowsByItem = dict[str, list[Row]]
 _ARROW = {
     FLOAT.name: pa.float64(),
     INTEGER.name: pa.int64(),
+    UNSIGNED.name: pa.uint64(),
     BOOLEAN.name: pa.bool_(),
     TEXT.name: pa.string(),
     OBJECT.name: pa.string(),

@@ -1,0 +1,165 @@
+"""Plans kept for the steps of a run: which values to compute, under an id, in object storage.
+
+A run asks the planner once; its steps, on whatever machine, read their part. A plan is refused by a step whose
+code or parameters are not those that the plan was made with.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+
+import duckdb
+
+from audio_assets.engine.platform import Platform
+from audio_assets.engine.state.planner import Plan
+from audio_assets.engine.state.states import RunOptions, State
+from audio_assets.errors import UserError
+from audio_assets.resources.objects import ObjectError
+
+FOLDER = "plans"
+SUMMARY = "plan.json"
+FETCHED = 4096
+
+
+class StalePlanError(UserError, RuntimeError):
+    """A plan that a step cannot go by any more; the message says why."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value to compute; `upstream` has the fingerprints it is made from, in the asset's order."""
+
+    asset: str
+    item: str
+    fingerprint: str
+    upstream: tuple[str, ...]
+    deaths: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a plan says of one asset: values to compute, and those that are not, by why."""
+
+    todo: int
+    up_to_date: int
+    not_retried: int
+    waiting: int
+    recipe: str
+    code: str
+
+
+@dataclass(frozen=True)
+class KeptPlan:
+    """A plan by its id. `counts` by asset; `items` are those it was made for, None: all."""
+
+    id: str
+    snapshot: int
+    counts: Mapping[str, Counts]
+    platform: Platform
+
+    def values(self, bundle: str) -> Iterator[list[Value]]:
+        """The values of a bundle's assets to compute, those of one item together, largest items first."""
+        if not any(
+            self.counts[asset.name].todo
+            for asset in self.platform.graph.item_assets
+            if asset.bundle == bundle and asset.name in self.counts
+        ):
+            return
+        file = self.platform.objects.local_file(_key(self.id, f"{bundle}.parquet"), self._cache)
+        with duckdb.connect() as connection:
+            cursor = connection.execute(
+                "SELECT asset, item, fingerprint, upstream, deaths FROM read_parquet(?)", [str(file)]
+            )
+            yield from (list(group) for _, group in groupby(_rows(cursor), attrgetter("item")))
+
+    @property
+    def _cache(self) -> Path:
+        return self.platform.settings.home / "cache"
+
+    def check(self, names: Sequence[str]) -> None:
+        """Make sure that this process computes `names` as the plan was made for.
+
+        Raises:
+            StalePlanError: their code or parameters are others now.
+        """
+        recipes = self.platform.recipes_with(self.platform.adopted(names))
+        for name in names:
+            planned = self.counts.get(name)
+            if planned is None or not planned.todo:
+                continue
+            recipe = recipes.get(name)
+            what = None
+            if self.platform.code[name].digest != planned.code:
+                what = "code"
+            elif recipe is None or recipe.digest != planned.recipe:
+                what = "recipe (parameters, backends or trained model)"
+            if what:
+                raise StalePlanError(
+                    f"The {what} of {name} is not what this run was planned with; start the run again."
+                )
+
+
+def keep_plan(
+    platform: Platform,
+    id: str,
+    names: Sequence[str],
+    items: Sequence[str] | None,
+    options: RunOptions,
+) -> tuple[Plan, KeptPlan]:
+    """Plan `names` for `items` and keep what is to be computed under `id`."""
+    with tempfile.TemporaryDirectory(prefix="audio-assets-plan-") as scratch:
+        folder = Path(scratch)
+        plan = platform.plan(names, items, options, keep=folder)
+        recipes = platform.recipes_with(platform.adopted(names))
+        counts = {
+            name: Counts(
+                todo=part.count,
+                up_to_date=part.left[State.OK] + part.left[State.NOT_APPLICABLE] + part.left[State.DRIFTED],
+                not_retried=part.left[State.FAILED] + part.left[State.QUARANTINED],
+                waiting=part.waiting.total(),
+                recipe=recipes[name].digest if name in recipes else "",
+                code=platform.code[name].digest,
+            )
+            for name, part in plan.assets.items()
+        }
+        summary = {"snapshot": plan.snapshot, "counts": {n: vars(c) for n, c in counts.items()}}
+        for file in sorted(folder.glob("*.parquet")):
+            platform.objects.put(_key(id, file.name), file)
+        platform.objects.put(_key(id, SUMMARY), json.dumps(summary).encode())
+    return plan, KeptPlan(id, plan.snapshot, counts, platform)
+
+
+def kept_plan(platform: Platform, id: str) -> KeptPlan | None:
+    """The plan kept under `id`; None: there is none."""
+    try:
+        summary = json.loads(platform.objects.get(_key(id, SUMMARY)))
+    except ObjectError:
+        return None
+    counts = {name: Counts(**values) for name, values in summary["counts"].items()}
+    return KeptPlan(id, summary["snapshot"], counts, platform)
+
+
+def drop_plan(platform: Platform, id: str) -> None:
+    """Remove a plan that no run needs any more."""
+    names = [SUMMARY, *(f"{bundle.name}.parquet" for bundle in platform.graph.bundles)]
+    there = [key for key in (_key(id, name) for name in names) if platform.objects.holds(key)]
+    if there:
+        platform.objects.delete(there)
+    shutil.rmtree(platform.settings.home / "cache" / FOLDER / id, ignore_errors=True)
+
+
+def _key(id: str, name: str) -> str:
+    return f"{FOLDER}/{id}/{name}"
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[Value]:
+    while rows := cursor.fetchmany(FETCHED):
+        for asset, item, fingerprint, upstream, deaths in rows:
+            yield Value(asset, item, fingerprint, tuple(upstream), deaths)
