@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.state.checkpoints import TRAINING_TABLES, Checkpoint, latest_checkpoint
 from audio_assets.engine.state.ledger import FEW_ITEMS, LEDGER, LEDGER_COLUMNS, arrow_table, read_entries
 from audio_assets.engine.state.plan import DEFAULT, Plan, RunOptions, State, make_plan
+from audio_assets.engine.workers.local import LocalSession
+from audio_assets.engine.workers.session import Session
 from audio_assets.resources.lake import Lake, quoted
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
@@ -40,7 +42,10 @@ STATE_COLUMNS = (Column("schema_hash", TEXT, doc="Hash of all table and view dec
 
 @dataclass(frozen=True)
 class Platform:
-    """Everything a run needs. `tables` are further tables (catalogs), `views` SQL files."""
+    """Everything a run needs. `tables` are further tables (catalogs), `views` SQL files.
+
+    `session` has the workers; whoever makes a platform closes it in the end, and they all end.
+    """
 
     settings: Settings
     graph: AssetGraph
@@ -50,6 +55,7 @@ class Platform:
     views: Sequence[Path] = ()
     trainings: tuple[TrainingAsset, ...] = ()
     collections: tuple[CollectionAsset, ...] = ()
+    session: Session = field(default_factory=LocalSession, compare=False, repr=False)
 
     @cached_property
     def recipes(self) -> Mapping[str, Recipe]:

@@ -13,6 +13,7 @@ from audio_assets.engine.declare.collection_asset import EVERY_ITEM, Collection,
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome, ended
 from audio_assets.engine.declare.tables import Row
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.run.blobs import store_blobs
 from audio_assets.engine.run.progress import observer
 from audio_assets.engine.state.ledger import (
     Entry,
@@ -23,7 +24,6 @@ from audio_assets.engine.state.ledger import (
     replace_entry,
 )
 from audio_assets.engine.state.plan import RunOptions, State, good_fingerprints, is_computed, state_of
-from audio_assets.engine.workers.blobs import store_blobs
 
 
 @dataclass(frozen=True)

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from audio_assets.engine.declare.graph import Bundle
-from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome
 from audio_assets.engine.declare.tables import Item, Row
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.batching import batches
+from audio_assets.engine.run.isolated import compute_tasks
 from audio_assets.engine.run.progress import observer
-from audio_assets.engine.state.checkpoints import Checkpoint
+from audio_assets.engine.run.tasks import ItemTask, Task, Upstream
 from audio_assets.engine.state.ledger import Entries, Writing, read_entries, with_quarantine, write_results
 from audio_assets.engine.state.plan import Plan, RunOptions, State, make_plan, upstream_json
-from audio_assets.engine.workers.local import LocalWorkers
-from audio_assets.engine.workers.tasks import ItemTask, Limits, Task, Upstream, Workers, WorkerSetup
-from audio_assets.resources.accelerator import visible_gpus
 from audio_assets.resources.lake import quoted
 
 UPSTREAM_WINDOW = 64  # items whose upstream rows are read with one query
-GPU_POOL = "gpu"
-EMBEDDED = "embedded"
-
-MakeWorkers = Callable[[Platform, Sequence[ItemAsset], int, Mapping[str, Checkpoint]], Workers]
-"""Makes the workers for assets, a number of items, and checkpoints by training asset."""
 
 
 @dataclass
@@ -59,7 +52,7 @@ class BundleRun:
     """One bundle's part of a run; iterate over it once, then read `summaries`.
 
     Iterating yields lists of results that are safe in the lake. Closing the iterator, or an exception
-    in it, loses at most the chunk being computed. `make_workers` decides where items are computed.
+    in it, loses at most the chunk being computed. Items are computed by the platform's session of workers.
     """
 
     def __init__(
@@ -71,14 +64,12 @@ class BundleRun:
         options: RunOptions,
         *,
         run_id: str,
-        make_workers: MakeWorkers | None = None,
     ) -> None:
         names = set(selected)
         self._platform = platform
         self._assets = [asset for asset in bundle.assets if asset.name in names]
         self._items = items
         self._run_id = run_id
-        self._make_workers = make_workers or local_workers
         needed = {u for asset in self._assets for u in asset.upstream} | names
         # Upstream is read as of this snapshot, so that fingerprints and values belong together even if
         # another run computes upstream again meanwhile.
@@ -127,23 +118,33 @@ class BundleRun:
             return
         started = time.monotonic()
         tasks = self._tasks([item for key, item in self._items.items() if key in wanted])
-        with self._make_workers(self._platform, self._assets, len(wanted), self._models) as workers:
-            for chunk in self._chunks(workers, tasks):
+        settings = self._platform.settings
+        # A killed run loses a chunk at most: one half is written while the other is computed.
+        full = max(1, settings.chunk_items // 2) * len(self._assets)
+        computing = compute_tasks(
+            self._platform,
+            self._assets,
+            self._models,
+            tasks,
+            items=len(wanted),
+            ahead=full,
+            tick_s=settings.chunk_seconds,
+        )
+        with closing(computing) as results:
+            for chunk in self._chunks(results, full):
                 yield self._store(chunk)
                 for summary in self.summaries.values():
                     summary.wall_s = time.monotonic() - started
 
-    def _chunks(self, workers: Workers, tasks: Iterable[Task]) -> Iterator[list[ItemResult]]:
-        settings = self._platform.settings
-        # A killed run loses a chunk at most: one half is written while the other is computed.
-        full = max(1, settings.chunk_items // 2) * len(self._assets)
+    def _chunks(self, results: Iterable[ItemResult | None], full: int) -> Iterator[list[ItemResult]]:
+        seconds = self._platform.settings.chunk_seconds
         chunk: list[ItemResult] = []
         last = time.monotonic()
-        for result in workers.run_ticking(tasks, settings.chunk_seconds, ahead=full):
+        for result in results:
             if result is not None:
                 chunk.append(result)
                 observer().finished(result)
-            if chunk and (len(chunk) >= full or time.monotonic() - last > settings.chunk_seconds):
+            if chunk and (len(chunk) >= full or time.monotonic() - last > seconds):
                 yield chunk
                 chunk, last = [], time.monotonic()
         if chunk:
@@ -232,52 +233,3 @@ class BundleRun:
         for key, *values in self._platform.lake.rows(query):
             rows.setdefault(key, []).append(dict(zip(columns, values, strict=True)))
         return rows
-
-
-def local_workers(
-    platform: Platform,
-    assets: Sequence[ItemAsset],
-    items: int,
-    models: Mapping[str, Checkpoint] | None = None,
-) -> LocalWorkers:
-    """Workers on this machine for `assets`, no more than there are items, nor GPUs for them to share."""
-    settings = platform.settings
-    limits = Limits(
-        time_s={a.name: a.time_limit_s or settings.time_limit_s for a in assets},
-        memory_bytes={a.name: (a.memory_limit_gib or settings.memory_limit_gib) * 2**30 for a in assets},
-    )
-    return LocalWorkers(
-        min(settings.workers, items),
-        worker_setup(platform, assets, models or {}),
-        limits,
-        # What computes on an accelerator would hold its memory.
-        keep=all(asset.pool is None for asset in assets),
-        devices=visible_gpus() if _wants_gpu(assets, platform.graph.choices(settings)) else (),
-    )
-
-
-def worker_setup(
-    platform: Platform, assets: Sequence[ItemAsset], models: Mapping[str, Checkpoint]
-) -> WorkerSetup:
-    """What a worker loads to compute `assets`, wherever it is."""
-    choices = platform.graph.choices(platform.settings)
-    return WorkerSetup(
-        assets=tuple(asset.reference for asset in assets),
-        parameters=platform.settings.parameters,
-        backends=choices,
-        objects=platform.objects,
-        code={asset.name: asset.code(choices).digest for asset in assets},
-        models={
-            name: checkpoint.local(platform.objects, platform.settings.home / "cache")
-            for name, checkpoint in models.items()
-        },
-    )
-
-
-def _wants_gpu(assets: Iterable[ItemAsset], choices: Mapping[str, str]) -> bool:
-    """Whether one of `assets` computes on a GPU if there is one; embedded backends need the cores instead."""
-    return any(
-        asset.pool == GPU_POOL
-        and (not asset.roles or any(choices[role.name] != EMBEDDED for role in asset.roles))
-        for asset in assets
-    )
