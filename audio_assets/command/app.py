@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import click
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -52,11 +53,15 @@ def _before_commands() -> None:
 
 
 def open_platform() -> Platform:
-    """The platform of this environment, its tables and its Dagster folder made and up to date."""
+    """The platform of this environment, its tables and its Dagster folder made and up to date.
+
+    Its workers serve all that the command does, and end with it.
+    """
     from audio_assets.assemble import current_platform
     from audio_assets.orchestration.instance import prepare_dagster_home
 
     platform = current_platform()
+    click.get_current_context().call_on_close(platform.session.close)
     platform.prepare()
     prepare_dagster_home(platform.settings)  # so that `dagster` commands find it; loads no Dagster
     return platform
@@ -368,7 +373,7 @@ def demo(
     from audio_assets.command.demo import show
 
     with friendly():
-        code = show(size, out, err)
+        code = show(size, open_platform(), out, err)
     raise typer.Exit(code)
 
 

@@ -10,15 +10,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from audio_assets.assemble import current_platform
 from audio_assets.command.progress import bar, run_progress
 from audio_assets.demo.compare import METRICS, TrackScores, mean_scores, score_tracks
 from audio_assets.demo.corpus import make_corpus
 from audio_assets.demo.stem_scores import score_drums, score_separation
+from audio_assets.engine.platform import Platform
 from audio_assets.ingest.annotations.podcastfillers import read_podcastfillers
 from audio_assets.ingest.register import import_events, register
 from audio_assets.orchestration.launch import bad_items, launch, select_assets
-from audio_assets.settings import get_settings
 
 HEADINGS = {
     "tempo_1": "tempo acc. 1",
@@ -30,12 +29,10 @@ HEADINGS = {
 }
 
 
-def show(size: Literal["tiny", "demo"], out: Console, err: Console) -> int:
+def show(size: Literal["tiny", "demo"], platform: Platform, out: Console, err: Console) -> int:
     """Everything, with progress; 1 if anything could not be computed."""
     started = time.monotonic()
-    settings = get_settings()
-    platform = current_platform()
-    platform.prepare()
+    settings = platform.settings
     with bar(err, "making the corpus") as progress:
         folder = settings.home / f"corpus-{size}"
         corpus = make_corpus(folder, size=size, progress=lambda done, total, _: progress(done, total))

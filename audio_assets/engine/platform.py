@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from audio_assets.engine.state.ledger import LEDGER
 from audio_assets.engine.state.planner import Plan, Question, make_plan
 from audio_assets.engine.state.rows import arrow_table, insert_rows
 from audio_assets.engine.state.states import DEFAULT, RunOptions
+from audio_assets.engine.workers.local import LocalSession
+from audio_assets.engine.workers.session import Session
 from audio_assets.resources.lake import Lake, quote, quoted
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
@@ -57,7 +59,10 @@ OWN_TABLES = (
 
 @dataclass(frozen=True)
 class Platform:
-    """Everything a run needs. `tables` are further tables (catalogs), `views` SQL files."""
+    """Everything a run needs. `tables` are further tables (catalogs), `views` SQL files.
+
+    `session` has the workers; whoever makes a platform closes it in the end, and they all end.
+    """
 
     settings: Settings
     graph: AssetGraph
@@ -65,6 +70,7 @@ class Platform:
     objects: Objects
     tables: Sequence[Table]
     views: Sequence[Path] = ()
+    session: Session = field(default_factory=LocalSession, compare=False, repr=False)
 
     @cached_property
     def recipes(self) -> Mapping[str, Recipe]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from audio_assets.audio.decode import AudioError, AudioStream, readable
+from audio_assets.engine.workers.session import Emit
 from audio_assets.ingest.folders import Kind, folder_hints
 from audio_assets.ingest.keys import item_key
 from audio_assets.ingest.kinds import choose_kind
@@ -145,6 +147,19 @@ def inspect(
         sidecars_digest=beside.digest,
         notes=(*((tags.note,) if tags.note else ()), *beside.notes),
     )
+
+
+@dataclass(frozen=True)
+class FileToInspect:
+    """A file for a worker; `root` as `inspect` takes it."""
+
+    path: Path
+    root: Path
+
+
+def inspector(kind: Kind | None, _: Emit) -> Callable[[FileToInspect], Recording]:
+    """For workers: `inspect` for files of a `kind`."""
+    return lambda file: inspect(file.path, file.root, kind)
 
 
 def _licence(metadata: str | None) -> str | None:

@@ -7,10 +7,10 @@ whose sidecars are as they were is not read again.
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +20,10 @@ import duckdb
 import pyarrow as pa
 
 from audio_assets.audio.decode import readable
-from audio_assets.engine import Item, Outcome
-from audio_assets.engine.declare.outcomes import ItemResult
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.run.items import local_workers
+from audio_assets.engine.run.isolated import usual_limits
 from audio_assets.engine.state.ledger import arrow_table
-from audio_assets.engine.workers.tasks import ItemTask, Task
+from audio_assets.engine.workers.session import Cause, Crew, Died, Done, Raised, Work
 from audio_assets.errors import UserError
 from audio_assets.ingest.annotations.events import events_to_json
 from audio_assets.ingest.annotations.matching import Matches, match_recordings
@@ -33,12 +31,12 @@ from audio_assets.ingest.annotations.podcastfillers import Collection
 from audio_assets.ingest.catalog import CATALOG_TABLES
 from audio_assets.ingest.discover import Found, discover
 from audio_assets.ingest.folders import Kind
-from audio_assets.ingest.inspect import Recording
-from audio_assets.ingest.recordings import recordings
+from audio_assets.ingest.inspect import FileToInspect, Recording
 from audio_assets.ingest.sidecars import read_sidecars
 from audio_assets.ingest.uris import from_uri, to_uri
 from audio_assets.resources.lake import quoted
 
+INSPECTOR = "audio_assets.ingest.inspect:inspector"
 CHUNK_FILES = 256
 CHUNK_SECONDS = 10.0
 
@@ -153,29 +151,31 @@ class _Registrar:
         if not files:
             return
         on_file(0, len(files))
-        by_uri = {to_uri(found.path): found for found in files}
-        tasks = (Task((self._task(uri, found),)) for uri, found in by_uri.items())
+        settings = self._platform.settings
+        crew = Crew(min(settings.workers, len(files)), usual_limits(settings))
         good: list[_Inspected] = []
         bad: list[_Rejected] = []
         last, done = time.monotonic(), 0
-        with local_workers(self._platform, [recordings], len(files)) as workers:
-            for result in workers.run(tasks):
+        work = Work(INSPECTOR, self._kind)
+        with closing(self._platform.session.map(work, self._inputs(files), crew)) as events:
+            for event in events:
                 done += 1
                 on_file(done, len(files))
-                if result.outcome is Outcome.OK:
-                    path = by_uri[result.item].path
-                    good.append(_Inspected(_recording(result), path.stat().st_mtime_ns))
-                else:
-                    bad.append(_Rejected(result.item, result.reason or "", self._states[result.item]))
+                match event:
+                    case Done(FileToInspect(path), recording):
+                        good.append(_Inspected(recording, path.stat().st_mtime_ns))
+                    case Raised(FileToInspect(path)) | Died(FileToInspect(path)):
+                        uri = to_uri(path)
+                        bad.append(_Rejected(uri, event.reason + _whose_limit(event), self._states[uri]))
                 if len(good) + len(bad) >= CHUNK_FILES or time.monotonic() - last > CHUNK_SECONDS:
                     self._store(good, bad)
                     good, bad, last = [], [], time.monotonic()
         self._store(good, bad)
 
-    def _task(self, uri: str, found: Found) -> ItemTask:
-        self._states[uri] = _file_state(found.path)  # before it is read: it may still be growing
-        record = {"root": to_uri(found.root), "kind": self._kind}
-        return ItemTask(Item(uri, "", uri, 0.0, record), {recordings.name: ""})
+    def _inputs(self, files: Iterable[Found]) -> Iterator[FileToInspect]:
+        for found in files:
+            self._states[to_uri(found.path)] = _file_state(found.path)  # before it is read: it may still grow
+            yield FileToInspect(found.path, found.root)
 
     def _store(self, good: Sequence[_Inspected], bad: Sequence[_Rejected]) -> None:
         if not good and not bad:
@@ -197,10 +197,11 @@ class _Registrar:
         report.rejected += [(readable(from_uri(file.uri)), file.reason) for file in bad]
 
 
-def _recording(result: ItemResult) -> Recording:
-    values: dict[str, Any] = json.loads(result.rows[0]["json"])
-    lists = {name: tuple(values[name]) for name in ("label_uris", "notes")}
-    return Recording(**{**values, **lists})
+def _whose_limit(event: Raised | Died) -> str:
+    """The setting of the limit that was exceeded, if one was."""
+    if isinstance(event, Raised) or event.cause is Cause.ITSELF:
+        return ""
+    return f" (AUDIO_ASSETS_{'TIME_LIMIT_S' if event.cause is Cause.TIME else 'MEMORY_LIMIT_GIB'})"
 
 
 def _write(

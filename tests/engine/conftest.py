@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -113,6 +113,13 @@ def make_bench(folder: Path, assets: Iterable[ItemAsset] = ALL, **settings: obje
     (folder / "notes").mkdir(exist_ok=True)
     BENCHES[str(folder)] = Bench(platform, folder / "notes")
     return BENCHES[str(folder)]
+
+
+@pytest.fixture(autouse=True)
+def _workers_end_with_their_test() -> Iterator[None]:
+    yield
+    for bench in BENCHES.values():
+        bench.platform.session.close()
 
 
 @pytest.fixture

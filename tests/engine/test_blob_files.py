@@ -7,8 +7,8 @@ import pytest
 from audio_assets.engine import OBJECT, TEXT, Blob, Column, Table, item_asset
 from audio_assets.engine.declare.outcomes import Outcome
 from audio_assets.engine.declare.tables import Item
-from audio_assets.engine.workers.compute import Computer
-from audio_assets.engine.workers.tasks import ItemTask, Task, WorkerSetup
+from audio_assets.engine.run.compute import Computer
+from audio_assets.engine.run.tasks import ItemTask, Task, WorkerSetup
 from audio_assets.resources.objects import ObjectError, Objects
 from tests.engine.toys import NOTE
 from tests.resources.test_lake import small_disk
@@ -47,7 +47,7 @@ def compute(tmp_path, monkeypatch):
         sent = []
         computer = Computer(WorkerSetup((reference,), code, {}, {}, objects), sent.append)
         item = Item("a", "hash", str(path))
-        computer.compute(Task((ItemTask(item, {"file_copies": "fp"}),)))
+        computer(Task((ItemTask(item, {"file_copies": "fp"}),)))
         return sent[1], objects, folder
 
     return run

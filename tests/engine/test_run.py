@@ -14,18 +14,17 @@ import pytest
 from audio_assets.engine import Outcome
 from audio_assets.engine.code import source
 from audio_assets.engine.declare.graph import AssetGraph
-from audio_assets.engine.declare.outcomes import ItemResult
-from audio_assets.engine.run.items import BundleRun, local_workers, worker_setup
+from audio_assets.engine.run.isolated import crew_of
+from audio_assets.engine.run.items import BundleRun
 from audio_assets.engine.run.progress import watching
 from audio_assets.engine.state.ledger import forget
 from audio_assets.engine.state.plan import DEFAULT, RunOptions, State
-from audio_assets.engine.workers import process as worker_process
-from audio_assets.engine.workers.compute import Computer
-from audio_assets.engine.workers.tasks import Workers
+from audio_assets.engine.workers.process import WorkerProcess
 from tests.engine import toys
 from tests.engine.conftest import ALL, Bench, make_bench
 from tests.engine.gpu_toys import sights
-from tests.engine.test_workers import children
+from tests.engine.workers.forking import ForkingSession
+from tests.engine.workers.test_local import children
 
 NOTES = {"a": "two words", "b": "fail now", "c": "silent here", "d": "three small words"}
 EVERY = ["lengths", "words", "ratios", "remarks", "copies"]
@@ -275,10 +274,11 @@ def test_no_worker_is_left_after_a_run_nor_after_one_whose_consumer_raises(bench
 
     with pytest.raises(KeyError):
         bench.with_settings(chunk_items=1).run(["lengths"], on_chunk=fail)
-    assert children() == []
+    assert children() == set()
     assert bench.run(["lengths"])["lengths"].computed == 5
-    resting = {process._process.pid for process in worker_process.RESTING}
-    assert {process.pid for process in children()} == resting  # for a minute, in case there is more to do
+    assert children() == set(bench.platform.session.resting)  # for a minute, in case there is more to do
+    bench.platform.session.close()
+    assert children() == set()
 
 
 def test_results_are_stored_after_the_set_time_although_the_chunk_is_not_full(tmp_path):
@@ -339,19 +339,17 @@ def test_with_gpus_a_bundle_of_their_pool_has_one_worker_for_each_and_not_one_fo
 @pytest.mark.parametrize(
     ("asset", "profile", "gpus", "items", "devices"),
     [
-        (sights, "published", "0,1", 8, ["0", "1"]),
-        (sights, "published", "0,1", 1, ["0"]),
-        (sights, "published", "0,1,2,3,4", 8, ["0", "1", "2", "3"]),  # AUDIO_ASSETS_WORKERS is 4
-        (sights, "published", "", 8, [None] * 4),
-        (sights, "embedded", "0,1", 8, [None] * 4),
-        (replace(toys.lengths, pool="gpu"), "embedded", "0,1", 8, ["0", "1"]),
-        (replace(toys.lengths, pool="disk"), "published", "0,1", 8, [None] * 4),
-        (toys.lengths, "published", "0,1", 8, [None] * 4),
+        (sights, "published", "0,1", 8, (4, "0", "1")),
+        (sights, "published", "0,1", 1, (1, "0", "1")),  # a crew of one: the first
+        (sights, "published", "", 8, (4,)),
+        (sights, "embedded", "0,1", 8, (4,)),
+        (replace(toys.lengths, pool="gpu"), "embedded", "0,1", 8, (4, "0", "1")),
+        (replace(toys.lengths, pool="disk"), "published", "0,1", 8, (4,)),
+        (toys.lengths, "published", "0,1", 8, (4,)),
     ],
     ids=[
         "gpus",
         "one item",
-        "few workers",
         "no gpu",
         "embedded backend",
         "no backend",
@@ -363,22 +361,9 @@ def test_who_gets_gpus(tmp_path, monkeypatch, asset, profile, gpus, items, devic
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
     monkeypatch.delenv("HIP_VISIBLE_DEVICES", raising=False)
     bench = make_bench(tmp_path, [asset], profile=profile).with_settings(workers=4)
-    assert local_workers(bench.platform, [asset], items)._devices == devices
-
-
-class WorkersHere(Workers):
-    """Computes in this process."""
-
-    def __init__(self, platform, assets, items, models):
-        self._sent = []
-        self._computer = Computer(worker_setup(platform, assets, models), self._sent.append)
-
-    def run_ticking(self, tasks, tick_s, ahead=1):
-        for task in tasks:
-            self._computer.compute(task)
-            yield from [message for message in self._sent if isinstance(message, ItemResult)]
-            self._sent.clear()
-            yield None
+    crew = crew_of(bench.platform, [asset], items)
+    assert (crew.count, *crew.devices) == devices
+    assert crew.keep == (asset.pool is None)  # what computes on a GPU would hold its memory
 
 
 def test_a_run_stores_the_same_rows_whoever_computes_them(tmp_path, monkeypatch):
@@ -386,13 +371,8 @@ def test_a_run_stores_the_same_rows_whoever_computes_them(tmp_path, monkeypatch)
     for bench in (ours, theirs):
         bench.add(NOTES)
     ours.run(EVERY)
-    monkeypatch.setattr(worker_process.WorkerProcess, "take", None)
-    for bundle in theirs.platform.graph.bundles:
-        names = [asset.name for asset in bundle.assets]
-        items = theirs.platform.items(bundle.item)
-        list(
-            BundleRun(theirs.platform, bundle, names, items, DEFAULT, run_id="here", make_workers=WorkersHere)
-        )
+    monkeypatch.setattr(WorkerProcess, "__init__", None)
+    Bench(replace(theirs.platform, session=ForkingSession()), theirs.folder).run(EVERY)
     for table, columns in [
         ("lengths", "characters"),
         ("words", "position, word"),

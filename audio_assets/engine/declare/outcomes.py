@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass
 from enum import StrEnum
 
 from audio_assets.engine.declare.tables import Row
-
-REASON_CHARACTERS = 1000
-DETAIL_CHARACTERS = 4000
+from audio_assets.errors import detail_of, reason_of, storable
 
 
 class Outcome(StrEnum):
@@ -61,15 +58,6 @@ class ItemResult:
 def ended(asset: str, item: str, error: Exception, seconds: float = 0.0) -> ItemResult:
     """The outcome of a computation that raised `error`."""
     if isinstance(error, NotApplicable):
-        return ItemResult(asset, item, Outcome.NOT_APPLICABLE, [], _text(str(error)), seconds=seconds)
-    is_general = type(error).__module__ == "builtins"
-    reason = f"{type(error).__name__}: {error}" if is_general or not str(error) else str(error)
-    detail = "".join(traceback.format_exception(error))[-DETAIL_CHARACTERS:]
-    return ItemResult(
-        asset, item, Outcome.FAILED, [], _text(reason[:REASON_CHARACTERS]), _text(detail), seconds
-    )
-
-
-def _text(text: str) -> str:
-    """Text that any database takes, whatever is in the file names and tags that it quotes."""
-    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+        reason = storable(str(error))
+        return ItemResult(asset, item, Outcome.NOT_APPLICABLE, [], reason, seconds=seconds)
+    return ItemResult(asset, item, Outcome.FAILED, [], reason_of(error), detail_of(error), seconds=seconds)

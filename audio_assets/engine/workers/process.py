@@ -1,22 +1,21 @@
-"""`WorkerProcess`: one worker as its run sees it, which starts it, feeds it, and watches its limits.
+"""`WorkerProcess`: one worker as its session sees it, which starts it, feeds it, and watches its limits.
 
-A task is sent only to a worker that waits for one, so that the two can never block each other with
-messages that neither reads. A worker that is done rests, and is taken by the next run of this process
-that wants one: to start it and import what most assets need takes longer than many a run.
+An input is sent only to a worker that waits for one, so that the two can never block each other with
+messages that neither reads.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 from multiprocessing.connection import Pipe
 from pathlib import Path
@@ -24,63 +23,74 @@ from typing import Any
 
 import psutil
 
-from audio_assets.engine.declare.outcomes import ItemResult
-from audio_assets.engine.workers.tasks import REST, Limits, Task, WorkerSetup
-from audio_assets.errors import UserError
+from audio_assets.engine.workers.messages import (
+    Began,
+    Broken,
+    Emitted,
+    Failed,
+    Here,
+    Load,
+    Rest,
+    Returned,
+    Take,
+)
+from audio_assets.engine.workers.session import (
+    Cause,
+    Died,
+    Done,
+    Limits,
+    Part,
+    Raised,
+    Step,
+    Work,
+    WorkerError,
+)
 from audio_assets.resources.accelerator import gpu_environment
 
 POLL_S = 0.2
+ANSWER_LIMIT_S = 5.0
 START_LIMIT_S = 300.0
 END_LIMIT_S = 5.0
+FAMILY_AGE_S = 1.0
 DETAIL_BYTES = 2000
-LARGEST_RESTING_BYTES = 384 * 2**20
-NO_LIMITS = Limits({}, {})
-
-STARTER = ThreadPoolExecutor(1, "worker-starter")
-RESTING: deque[WorkerProcess] = deque()
-
-
-def _forget_parent() -> None:
-    """In a forked child: the parent's workers are not its own, and the parent's thread it does not have."""
-    global STARTER  # noqa: PLW0603
-    RESTING.clear()
-    STARTER = ThreadPoolExecutor(1, "worker-starter")
-
-
-os.register_at_fork(after_in_child=_forget_parent)
-
-
-class WorkerError(UserError, RuntimeError):
-    """Workers cannot be started at all; the message holds the reason they gave."""
 
 
 class WorkerDied(Exception):
-    """A worker process is gone: while it computed `asset`, or outside of all assets."""
+    """A worker process is gone. `began` says whether it had an input in hand, which was in `step`, if any."""
 
-    def __init__(self, asset: str | None, reason: str, detail: str) -> None:
+    def __init__(self, *, began: bool, step: str | None, cause: Cause, reason: str, detail: str) -> None:
         super().__init__(reason)
-        self.asset = asset
+        self.began = began
+        self.step = step
+        self.cause = cause
         self.reason = reason
         self.detail = detail
 
+    def of(self, value: Any, parts: tuple[Any, ...]) -> Died:
+        """What it is for the input that was in hand."""
+        return Died(value, parts, self.step, self.cause, self.reason, self.detail)
+
 
 class WorkerProcess:
-    """A process that computes tasks: `load` and `await_ready` first, then any number of them.
+    """A process that does work: `load` and `await_ready` first, then `compute` any number of inputs.
 
-    Of the GPUs it sees `device` alone, or as many as this process if that is None.
+    `starter` is the executor whose thread starts it, `folder` what it may keep temporary files in.
     """
 
-    def __init__(self, threads: int, device: str | None = None) -> None:
-        self._environment = _environment(threads, device)
-        # A worker that is killed leaves its temporary files; they go with the folder.
-        self._scratch = tempfile.TemporaryDirectory(prefix="audio-assets-", ignore_cleanup_errors=True)
+    def __init__(self, starter: Executor, folder: Path, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self._scratch = folder
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
         self._pipe, theirs = Pipe()
         # Linux ends a worker together with the thread that started it, so that thread must last.
-        self._process = STARTER.submit(self._start, theirs.fileno()).result()
+        self._process = starter.submit(self._start, theirs.fileno()).result()
         theirs.close()
-        self._limits = NO_LIMITS
-        self._stopped_for: str | None = None
+        self._family = _Family(self._process.pid)
+        self._began = False
+        self._step: str | None = None
+        self._limits = Limits()
+        self._since = 0.0
+        self._stopped_for: tuple[Cause, str] | None = None
         self._stopped_at = 0.0
         self.has_rested = False
 
@@ -94,74 +104,87 @@ class WorkerProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env={**self._environment, "TMPDIR": self._scratch.name},
+            env={**self.environment, "TMPDIR": str(self._scratch)},
             start_new_session=True,  # Ctrl-C is for the run, and ending the worker ends what it started
         )
 
-    @classmethod
-    def take(cls, threads: int, device: str | None = None) -> WorkerProcess:
-        """A worker that rests and has the environment that a new one would have, or else a new one."""
-        wanted = _environment(threads, device)
-        while True:
-            try:
-                process = RESTING.pop()
-            except IndexError:
-                return cls(threads, device)
-            if process._process.poll() is None and _same(process._environment, wanted):
-                return process
-            process.close()
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    def memory_bytes(self) -> int:
+        """What it and its children hold now."""
+        return self._family.memory_bytes()
 
     def rest(self) -> None:
-        """Let the next run of this process have the worker, if it is not too large; else end it."""
-        if self._memory_bytes() > LARGEST_RESTING_BYTES:
-            self.close()
-            return
-        self._send(REST)
+        """Have it drop what it had loaded; `load` wakes it."""
+        self._send(Rest())
         self.has_rested = True
-        RESTING.append(self)
 
-    def load(self, setup: WorkerSetup, limits: Limits) -> None:
-        """Have the worker load the assets of `setup`; `await_ready` waits for it."""
-        self._limits = limits
-        self._begin(None, START_LIMIT_S)
-        self._send(setup)
+    def load(self, work: Work) -> None:
+        """Have the worker load the function; `await_ready` waits for it."""
+        self._begin(None, Limits(ANSWER_LIMIT_S if self.has_rested else START_LIMIT_S))
+        self._send(Load(work))
 
     def await_ready(self) -> None:
-        """Wait until the assets are loaded.
+        """Wait until the function is loaded.
 
         Raises:
-            WorkerError: they cannot be.
-            WorkerDied: the process ended first.
+            WorkerError: it cannot be.
+            WorkerDied: the process ended first, or had rested and does not answer.
         """
-        message = next(self._messages())
-        if message[0] == "broken":
-            raise WorkerError(f"A worker could not load the assets: {message[1]}")
+        for message in self._messages():
+            match message:
+                case Here():
+                    self._begin(None, Limits(START_LIMIT_S))
+                case Broken(reason):
+                    raise WorkerError(f"A worker could not load what it should do: {reason}")
+                case _:  # Ready
+                    return
 
-    def compute(self, task: Task) -> Iterator[ItemResult]:
-        """Compute a task; results come as they are ready.
+    def compute(self, value: Any, limits: Limits) -> Iterator[Part | Done | Raised]:
+        """Compute an input; what comes of it comes as it is ready.
 
         Raises:
             WorkerDied: the process ended, or was ended since it went beyond a limit.
         """
         self._log.truncate(0)
         self._log.seek(0)  # the worker's writing place too, since the two share the open file
-        self._begin(None, START_LIMIT_S)
-        self._send(task)
+        self._begin(None, Limits(START_LIMIT_S))
+        self._send(Take(value))
         for message in self._messages():
             match message:
-                case ItemResult():
-                    yield message
-                case ("start", asset):
-                    members = sum(asset in item.fingerprints for item in task.items)
-                    self._begin(asset, self._limits.time_s[asset] * members)
-                case ("finished",):
+                case Began():
+                    self._began = True
+                    self._begin(None, limits)
+                case Emitted(Step(name, of_step)):
+                    self._begin(name, of_step)
+                case Emitted(part):
+                    yield Part(value, part)
+                case Returned(result):
+                    self._began = False
+                    yield Done(value, result)
+                    return
+                case Failed(reason, detail, classes):
+                    self._began = False
+                    yield Raised(value, reason, detail, classes)
                     return
 
     def kill(self) -> None:
         """End the process and all that it started."""
+        members = self._family.members()
         self._process.kill()
         with suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        for member in members:  # those that left the worker's group
+            with suppress(psutil.Error):
+                member.kill()
 
     def close(self) -> None:
         """End the process and free what it held here."""
@@ -169,11 +192,11 @@ class WorkerProcess:
         self._wait()
         self._pipe.close()
         self._log.close()
-        self._scratch.cleanup()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _begin(self, asset: str | None, limit_s: float) -> None:
-        self._asset = asset
-        self._limit_s = limit_s
+    def _begin(self, step: str | None, limits: Limits) -> None:
+        self._step = step
+        self._limits = limits
         self._since = time.monotonic()
 
     def _send(self, message: Any) -> None:
@@ -189,7 +212,7 @@ class WorkerProcess:
                 raise self._death() from None
             if message is not None:
                 yield message
-            # Unread messages may say that what seems to take long has ended: the results' taker was busy.
+            # Unread messages may say that what seems to take long has ended: the taker was busy.
             if time.monotonic() - checked > POLL_S and not self._has_unread():
                 self._enforce()
                 checked = time.monotonic()
@@ -207,36 +230,27 @@ class WorkerProcess:
             self._stopped_at = time.monotonic()
         if self._stopped_for is not None:
             self.kill()
-            if (
-                time.monotonic() - self._stopped_at > END_LIMIT_S
-            ):  # it hangs in the kernel, e.g. on a dead disk
+            # It may hang in the kernel, e.g. on a dead disk.
+            if time.monotonic() - self._stopped_at > END_LIMIT_S:
                 raise self._death()
 
-    def _excess(self) -> str | None:
+    def _excess(self) -> tuple[Cause, str] | None:
         """Which limit the process is beyond, if any."""
-        if time.monotonic() - self._since > self._limit_s:
-            what = "(AUDIO_ASSETS_TIME_LIMIT_S, or time_limit_s of the asset)" if self._asset else "to start"
-            return f"took longer than {self._limit_s:g} s {what}"
-        allowed = self._limits.memory_bytes.get(self._asset or "", math.inf)
-        if self._memory_bytes() > allowed:
-            return (
-                f"used more than {allowed / 2**30:.3g} GiB of memory (AUDIO_ASSETS_MEMORY_LIMIT_GIB, or "
-                "memory_limit_gib of the asset)"
-            )
+        allowed_s, allowed = self._limits.time_s, self._limits.memory_bytes
+        if time.monotonic() - self._since > allowed_s:
+            return Cause.TIME, f"took longer than {allowed_s:g} s" + ("" if self._began else " to start")
+        if self._family.exceeds(allowed):
+            return Cause.MEMORY, f"used more than {allowed / 2**30:.3g} GiB of memory"
         return None
-
-    def _memory_bytes(self) -> int:
-        try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
-        except psutil.Error:
-            return 0
 
     def _death(self) -> WorkerDied:
         self._wait()
         self.kill()
         self._wait()
-        reason = f"the worker {self._stopped_for or f'died: {_cause(self._process.returncode)}'}"
-        return WorkerDied(self._asset, reason, self._tail())
+        cause, what = self._stopped_for or (Cause.ITSELF, f"died: {_cause(self._process.returncode)}")
+        return WorkerDied(
+            began=self._began, step=self._step, cause=cause, reason=f"the worker {what}", detail=self._tail()
+        )
 
     def _wait(self) -> None:
         with suppress(subprocess.TimeoutExpired):
@@ -248,14 +262,53 @@ class WorkerProcess:
         return self._log.read().decode(errors="replace").replace("\0", "").strip()
 
 
-def _environment(threads: int, device: str | None) -> dict[str, str]:
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+class _Family:
+    """A process and its children, whose list is renewed once a second: it takes a look at all processes."""
+
+    def __init__(self, pid: int) -> None:
+        self._members: list[psutil.Process] = []
+        self._listed_at = -FAMILY_AGE_S
+        with suppress(psutil.Error):
+            self._members = [psutil.Process(pid)]
+
+    def members(self) -> list[psutil.Process]:
+        """Those there are now, the process itself first."""
+        if self._members:
+            with suppress(psutil.Error):
+                self._members = [self._members[0], *self._members[0].children(recursive=True)]
+        self._listed_at = time.monotonic()
+        return self._members
+
+    def memory_bytes(self) -> int:
+        """What they hold; what forked children share with their parent counts for each."""
+        old = time.monotonic() - self._listed_at > FAMILY_AGE_S
+        return sum(_memory(member, "rss") for member in (self.members() if old else self._members))
+
+    def exceeds(self, allowed: float) -> bool:
+        """Whether they hold more than is allowed, what they share counted once."""
+        if allowed == math.inf or self.memory_bytes() <= allowed:
+            return False
+        return sum(_memory(member, "pss") for member in self.members()) > allowed
+
+
+def _memory(process: psutil.Process, kind: str) -> int:
+    """Memory of a process: resident, or its share of it where the system tells; 0 if it has ended."""
+    with suppress(psutil.Error):
+        if kind == "pss" and psutil.LINUX:
+            return int(process.memory_full_info().pss)
+        return int(process.memory_info().rss)
+    return 0
+
+
+def environment_of(threads: int | None, device: str | None) -> dict[str, str]:
+    """A worker's environment: this process's, with the threads and the GPU that it may use."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if threads else ()
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     chosen = {} if device is None else gpu_environment(device)
     return {**os.environ, "PYTHONPATH": path, **dict.fromkeys(names, str(threads)), **chosen}
 
 
-def _same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+def same_environment(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Whether two environments are the same to a worker, which knows nothing of Dagster."""
     return all(
         one.get(name) == other.get(name)

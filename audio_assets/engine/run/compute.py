@@ -1,4 +1,4 @@
-"""Computing tasks in this process: what a worker does with what it is sent."""
+"""Computing tasks in this process: what a worker does with the items it is sent."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import gc
 import importlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from audio_assets.engine.declare.item_asset import MODEL, OBJECTS, RECORD, ItemAsset
 from audio_assets.engine.declare.outcomes import ItemResult, NotApplicable, Outcome, ended
 from audio_assets.engine.declare.roles import Role
 from audio_assets.engine.declare.tables import InvalidRow, Item, Row
-from audio_assets.engine.workers.blobs import remove_files, store_blobs
-from audio_assets.engine.workers.tasks import ItemTask, Task, Upstream, WorkerSetup
+from audio_assets.engine.run.blobs import remove_files, store_blobs
+from audio_assets.engine.run.tasks import ItemTask, Task, Upstream, WorkerSetup
+from audio_assets.engine.workers.session import Emit, Limits, Step
+from audio_assets.errors import UserError
 
-Send = Callable[[Any], None]
 
-
-class CodeChanged(Exception):
+class CodeChanged(UserError):
     """Files were edited after the run began."""
 
 
@@ -28,23 +29,23 @@ class UpstreamFailed(Exception):
 
 
 class Computer:
-    """Computes tasks; `send` receives ``("start", asset)``, each `ItemResult`, ``("finished",)``.
+    """Computes tasks; emits a `Step` as each asset begins, and each `ItemResult` as it is ready.
 
     Raises:
         CodeChanged: the code of an asset is not what the run has read.
     """
 
-    def __init__(self, setup: WorkerSetup, send: Send) -> None:
+    def __init__(self, setup: WorkerSetup, emit: Emit) -> None:
         self._assets = [_find(*reference) for reference in setup.assets]
         for asset in self._assets:
             if asset.code(setup.backends).digest != setup.code[asset.name]:
                 raise CodeChanged(f"the code of {asset.name} was edited during the run; start the run again")
         self._setup = setup
-        self._send = send
+        self._emit = emit
         self._backends: dict[str, Any] = {}
 
-    def compute(self, task: Task) -> None:
-        """Compute all assets of all items of `task`; each result is sent as it is ready."""
+    def __call__(self, task: Task) -> None:
+        """Compute all assets of all items of `task`."""
         opened: dict[str, Any] = {}
         values: dict[str, dict[str, Upstream | None]] = {t.item.key: dict(t.upstream) for t in task.items}
         for asset in self._assets:
@@ -53,11 +54,21 @@ class Computer:
             members = [t for t in task.items if asset.name in t.fingerprints]
             if not members:
                 continue
-            self._send(("start", asset.name))
+            self._emit(Step(asset.name, self._limits(asset, len(members))))
             for result in self._compute_asset(asset, members, opened, values):
+                self._hand_on(result)
                 values[result.item][asset.name] = _as_upstream(asset, result)
-                self._send(result)
-        self._send(("finished",))
+
+    def _hand_on(self, result: ItemResult) -> None:
+        try:
+            self._emit(result)
+        except Exception as error:  # e.g. no memory for a copy of its rows
+            self._emit(ended(result.asset, result.item, error, result.seconds))
+
+    def _limits(self, asset: ItemAsset, items: int) -> Limits:
+        """For so many items together: as much time for each as it has alone, and the memory of one worker."""
+        limits = self._setup.limits.get(asset.name, Limits())
+        return replace(limits, time_s=items * limits.time_s)
 
     def _compute_asset(
         self,

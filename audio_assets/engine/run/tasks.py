@@ -1,15 +1,15 @@
-"""What travels between a run and its workers."""
+"""What a run has workers compute: assets of items, alone or in batches."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 from audio_assets.engine.declare.outcomes import ItemResult
 from audio_assets.engine.declare.tables import Item, Row
+from audio_assets.engine.workers.session import Limits
 from audio_assets.resources.objects import Objects
 
 
@@ -52,7 +52,10 @@ class ItemTask:
 
 @dataclass(frozen=True)
 class Task:
-    """Items that a worker computes together; one, unless the assets work on batches."""
+    """Items that a worker computes together; one, unless the assets work on batches.
+
+    `deaths` is how many workers they have cost.
+    """
 
     items: tuple[ItemTask, ...]
     deaths: int = 0
@@ -63,7 +66,7 @@ class WorkerSetup:
     """What a worker loads once: assets by module and name, in order, and their settings.
 
     `code` has the digest of each asset's code, as the run has read it; `models` the folders of the
-    checkpoints that assets need, by training asset.
+    checkpoints that assets need, by training asset; `limits` what an asset may use for one item.
     """
 
     assets: tuple[tuple[str, str], ...]
@@ -72,43 +75,4 @@ class WorkerSetup:
     backends: Mapping[str, str]
     objects: Objects
     models: Mapping[str, Path] = field(default_factory=dict)
-
-
-RESULTS_AHEAD = 100
-
-REST = ("rest",)
-"""Sent to a worker whose run is done with it, and that may serve another."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one worker may use for one asset of one item."""
-
-    time_s: Mapping[str, float]
-    memory_bytes: Mapping[str, float]
-
-
-class Workers(Protocol):
-    """Where tasks are computed, used within a ``with`` block. `LocalWorkers` are those of this machine."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    @abstractmethod
-    def run_ticking(
-        self, tasks: Iterable[Task], tick_s: float | None, ahead: int = RESULTS_AHEAD
-    ) -> Iterator[ItemResult | None]:
-        """Compute all tasks; results come as they are ready, in any order.
-
-        Every asset of every item of every task comes back exactly once, whatever happens to the
-        worker that had it. None comes whenever no result has for `tick_s`. Workers may go on while
-        results are not taken, until `ahead` of them wait.
-        """
-        ...
-
-    def run(self, tasks: Iterable[Task]) -> Iterator[ItemResult]:
-        """The results alone."""
-        return (result for result in self.run_ticking(tasks, None) if result is not None)
+    limits: Mapping[str, Limits] = field(default_factory=dict)
