@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -89,9 +90,23 @@ class Platform:
         trainings |= {training.name for training in self.graph.trainings if training in assets}
         return adopted_checkpoints(self.lake, trainings)
 
-    def recipes_with(self, adopted: Mapping[str, Adopted]) -> dict[str, Recipe]:
-        """The recipes; those of assets that need a trained model with its checkpoint, or left out."""
+    def recipes_with(
+        self,
+        adopted: Mapping[str, Adopted],
+        parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> dict[str, Recipe]:
+        """The recipes; those of assets that need a trained model with its checkpoint, or left out.
+
+        `parameters` take the place of those in force, for the assets they name.
+
+        Raises:
+            ParameterError: one that the asset does not have, or a value of the wrong type.
+        """
         recipes = dict(self.recipes)
+        for name, values in (parameters or {}).items():
+            in_force = self.settings.parameters.get(name, {})
+            choices = self.graph.choices(self.settings)
+            recipes[name] = self.graph.by_name[name].recipe({**in_force, **values}, choices)
         for asset in self.graph.assets:
             if not asset.model:
                 continue
@@ -106,27 +121,35 @@ class Platform:
         names: Sequence[str],
         items: Sequence[str] | None = None,
         options: RunOptions = DEFAULT,
-        *,
         keep: Path | None = None,
-        with_rates: bool = False,
     ) -> Plan:
         """What is to be computed of the assets `names` for `items` (None: all), with one question to the lake.
 
         With `keep` the values per item are written into that folder, for the steps of a run.
         """
+        return make_plan(self.lake, self.question(names, items, options), keep)
+
+    def question(
+        self,
+        names: Sequence[str],
+        items: Sequence[str] | None = None,
+        options: RunOptions = DEFAULT,
+        *,
+        parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Question:
+        """The question to the planner; `parameters` take the place of those in force for the assets they name."""
         adopted = self.adopted(names)
-        question = Question(
+        uses_models = any(self.graph.by_name[name].model for name in names)
+        return Question(
             graph=self.graph,
-            recipes=self.recipes_with(adopted),
+            recipes=self.recipes_with(adopted, parameters or {}),
             code=self.code,
             selected=names,
             items=items,
             options=options,
             adopted={name: found.checkpoint.checkpoint for name, found in adopted.items()},
-            shown=shown_checkpoints(self.lake) if any(self.graph.by_name[n].model for n in names) else {},
-            with_rates=with_rates,
+            shown=shown_checkpoints(self.lake) if uses_models else {},
         )
-        return make_plan(self.lake, question, keep)
 
     @cached_property
     def _all_tables(self) -> dict[str, Sequence[Column]]:

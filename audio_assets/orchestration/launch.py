@@ -1,29 +1,36 @@
 """Running assets from the command line or a notebook: what `audio-assets run` does.
 
-A run is planned from the ledger first. If nothing is to be done, no Dagster run is made, and Dagster is
-not even loaded; else `dagster_runs` has Dagster do it.
+A run is planned first. If nothing is to be done, no Dagster run is made, and Dagster is not even loaded; else
+`runs` has Dagster do it: items first, then what is computed over all of them, or trained, one after the other,
+and planned anew after each, until there is nothing left that this launch has not tried.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from audio_assets.engine.declare.collection_asset import CollectionAsset
+from audio_assets.engine.declare.item_asset import ItemAsset
+from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.run.collections import plan_collection
 from audio_assets.engine.run.progress import observer
-from audio_assets.engine.run.trainings import needs_training
-from audio_assets.engine.state.plan import DEFAULT, RunOptions, State
+from audio_assets.engine.state.kept import drop_plan, keep_plan
+from audio_assets.engine.state.planner import Plan
+from audio_assets.engine.state.states import DEFAULT, RunOptions
 from audio_assets.errors import UserError
-from audio_assets.resources.lake import quoted
+from audio_assets.resources.lake import quote, quoted
 from audio_assets.settings import get_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from audio_assets.orchestration.runs import DagsterRuns, RunEnded
 
-ROUNDS = 3  # items, what is computed from all of them, trainings, then items that need the trained models
+Parameters = Mapping[str, Mapping[str, Any]]
 
 
 class LaunchError(UserError, ValueError):
@@ -32,25 +39,20 @@ class LaunchError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Finished:
-    """The Dagster runs that were made, and what made them fail besides single items.
-
-    `waiting` says for each asset how many items wait in the end, and for what.
-    """
+    """The Dagster runs that were made, and what made them fail besides single items; the last plan."""
 
     run_ids: tuple[str, ...]
     errors: tuple[str, ...]
-    waiting: Mapping[str, tuple[int, str]]
+    plan: Plan
 
 
 def select_assets(platform: Platform, selection: str | None) -> list[str]:
     """Names of the assets that `selection`, in Dagster's syntax, chooses; None and * choose all.
 
     Raises:
-        LaunchError: the selection cannot be read, or chooses no item asset.
+        LaunchError: the selection cannot be read, or chooses no asset.
     """
     names = [asset.name for asset in platform.graph.assets]
-    names += [asset.name for asset in platform.collections]
-    names += [asset.name for asset in platform.trainings]
     if selection in (None, "*"):
         return names
     if selection in names:
@@ -68,19 +70,34 @@ def select_assets(platform: Platform, selection: str | None) -> list[str]:
     return [name for name in names if name in found]
 
 
+def asked_by_name(platform: Platform, selection: str | None) -> frozenset[str]:
+    """The trainings that a selection names, rather than chooses among all."""
+    if selection is None:
+        return frozenset()
+    return frozenset(t.name for t in platform.graph.trainings if t.name in selection)
+
+
 def select_items(platform: Platform, keys: Sequence[str]) -> list[str]:
     """Full item keys for `keys`, each of which may be a unique beginning.
 
     Raises:
         LaunchError: a key fits no item, or several.
     """
-    everything = [key for kind in platform.graph.kinds for key in platform.items(kind)]
     found = []
     for key in keys:
-        fitting = [k for k in everything if k == key] or [k for k in everything if k.startswith(key)]
+        fitting = [
+            item
+            for kind in platform.graph.kinds
+            for (item,) in platform.lake.rows(
+                f'SELECT item FROM "{kind.plural}" WHERE starts_with(item, {quote(key)}) '
+                f"ORDER BY item <> {quote(key)}, item LIMIT 4"
+            )
+        ]
+        if len(fitting) > 1 and key in fitting:
+            fitting = [key]
         if len(fitting) != 1:
             raise LaunchError(
-                f"{key!r} fits {'no item' if not fitting else f'{len(fitting)} items'}"
+                f"{key!r} fits {'no item' if not fitting else 'several items'}"
                 + (f", e.g. {', '.join(fitting[:3])}" if fitting else "")
                 + "; `audio-assets sql 'SELECT item FROM tracks'` lists the keys."
             )
@@ -93,72 +110,81 @@ def launch(
     names: Sequence[str],
     options: RunOptions = DEFAULT,
     keys: Sequence[str] | None = None,
+    parameters: Parameters | None = None,
+    on_plan: Callable[[Plan], None] = lambda plan: None,
 ) -> Finished:
-    """Compute what the plan finds to do, one Dagster run per kind of item.
+    """Compute what the plan finds to do; `on_plan` is told the first plan, before anything is computed.
+
+    With `keys` only values of these items are; `parameters` of trainings make candidate checkpoints.
 
     Raises:
         LaunchError: `platform` has other settings than this process, which Dagster's job would use.
     """
     if platform.settings != get_settings():
         raise LaunchError(
-            "Dagster jobs take their settings from the environment; set AUDIO_ASSETS_* variables "
+            "Dagster jobs take their settings from the environment and the home; set AUDIO_ASSETS_* variables "
             "instead of passing other settings."
         )
-    launcher = _Launcher(platform, set(names))
-    for _ in range(ROUNDS):
-        before = len(launcher.run_ids)
-        launcher.items(options, keys)
-        if keys is None:
-            launcher.collections(options)
-            launcher.trainings(options)
-        options = DEFAULT  # what failed or drifted was tried in the first round
-        if len(launcher.run_ids) == before or launcher.errors:
-            break
-    return Finished(tuple(launcher.run_ids), tuple(launcher.errors), launcher.waiting)
+    if keys is not None:
+        names = [asset.name for asset in platform.graph.item_assets if asset.name in set(names)]
+    return _Launcher(platform, names, keys, parameters or {}).run(options, on_plan)
 
 
 class _Launcher:
     """Makes Dagster runs and keeps what became of them."""
 
-    def __init__(self, platform: Platform, names: set[str]) -> None:
+    def __init__(
+        self, platform: Platform, names: Sequence[str], keys: Sequence[str] | None, parameters: Parameters
+    ) -> None:
         self._platform = platform
         self._names = names
-        self.run_ids: list[str] = []
-        self.errors: list[str] = []
-        self.waiting: dict[str, tuple[int, str]] = {}
+        self._keys = keys
+        self._parameters = parameters
+        self._run_ids: list[str] = []
+        self._errors: list[str] = []
 
-    def items(self, options: RunOptions, keys: Sequence[str] | None) -> None:
-        """A run for each kind of item that has something to do."""
-        platform = self._platform
-        for kind in platform.graph.kinds:
-            selected = [a.name for a in platform.graph.assets if a.item is kind and a.name in self._names]
-            if not selected:
-                continue
-            items = platform.items(kind)
-            chosen = list(items) if keys is None else [key for key in keys if key in items]
-            if not chosen:
-                continue
-            plan = platform.plan(kind, selected, {key: items[key] for key in chosen}, options)
-            for name, part in plan.items():
-                self.waiting.pop(name, None)
-                if part.blocked:
-                    self.waiting[name] = (len(part.blocked), next(iter(part.blocked.values())))
-            needed = [name for name, part in plan.items() if part.fingerprints]
-            if needed:
-                self._keep(self._dagster.run_items(kind, needed, items, chosen, options))
+    def run(self, options: RunOptions, on_plan: Callable[[Plan], None]) -> Finished:
+        """Plan and compute in turn, until the plan is empty or a run fails as a whole."""
+        for name in self._parameters:  # candidates are trained whatever the plan says of what is in force
+            training = self._platform.graph.by_name[name]
+            assert isinstance(training, TrainingAsset)
+            observer().training(name)
+            self._keep(self._dagster.run_training(training, self._parameters[name]))
+        self._names = [name for name in self._names if name not in self._parameters]
+        before: list[int] = []
+        while True:
+            id = uuid.uuid4().hex
+            plan, _ = keep_plan(
+                self._platform, id, self._names, self._keys, replace(options, tried=frozenset(self._run_ids))
+            )
+            todo = [part.count for part in plan.assets.values()]
+            try:
+                if not before:
+                    on_plan(plan)
+                    observer().planned({n: part.count + part.later for n, part in plan.assets.items()})
+                if plan.is_empty or self._errors or todo == before:
+                    return Finished(tuple(self._run_ids), tuple(self._errors), plan)
+                self._stage(plan, id, options)
+            finally:
+                drop_plan(self._platform, id)
+            before = todo
 
-    def collections(self, options: RunOptions) -> None:
-        """A run for what is computed from all items, one after the other: each may need the one before."""
-        for asset in self._platform.collections:
-            if asset.name in self._names and plan_collection(self._platform, asset).is_computed(options):
-                self._keep(self._dagster.run_collection(asset, options))
-
-    def trainings(self, options: RunOptions) -> None:
-        """A run for each training whose data are not those of its newest checkpoint."""
-        for training in self._platform.trainings:
-            if training.name in self._names and needs_training(self._platform, training, options):
+    def _stage(self, plan: Plan, id: str, options: RunOptions) -> None:
+        """Items, if there are any to compute; else the first asset of all items, or training, that is."""
+        needed = [self._platform.graph.by_name[name] for name in plan.needed]
+        items = [asset for asset in needed if isinstance(asset, ItemAsset)]
+        for kind in self._platform.graph.kinds:
+            names = [asset.name for asset in items if asset.item is kind]
+            if names:
+                self._keep(self._dagster.run_items(kind, names, id, self._keys))
+        if items:
+            return
+        match needed[0]:
+            case CollectionAsset() as collection:
+                self._keep(self._dagster.run_collection(collection, options))
+            case TrainingAsset() as training:
                 observer().training(training.name)
-                self._keep(self._dagster.run_training(training))
+                self._keep(self._dagster.run_training(training, {}))
 
     @cached_property
     def _dagster(self) -> DagsterRuns:
@@ -169,16 +195,8 @@ class _Launcher:
         return DagsterRuns(self._platform)
 
     def _keep(self, ended: RunEnded) -> None:
-        self.run_ids.append(ended.run_id)
-        self.errors += ended.errors
-
-
-def counts(states: Mapping[str, State]) -> dict[State, int]:
-    """How many items are in each state."""
-    found = dict.fromkeys(State, 0)
-    for state in states.values():
-        found[state] += 1
-    return found
+        self._run_ids.append(ended.run_id)
+        self._errors += ended.errors
 
 
 def bad_items(

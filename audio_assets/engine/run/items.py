@@ -120,7 +120,6 @@ class BundleRun:
 
     def __iter__(self) -> Generator[list[Computed]]:
         totals = {asset.name: self._plan.counts[asset.name].todo for asset in self._assets}
-        observer().planned(totals)
         wanted = max(totals.values(), default=0)
         if not wanted:
             return

@@ -1,16 +1,17 @@
-"""Running a training: choose its items, keep its checkpoint, tell where everything came from.
+"""Running a training: choose its items, keep its checkpoint, tell where everything came from, adopt it or not.
 
 The tables `checkpoints`, `training_items` and `training_sources` lead from it to the lake snapshot, the
 items and their split, and to what computed all values upstream, under which licence: written down when it
-was trained, so that it stays true when those values are computed again. The ledger has how the last
-training ended.
+was trained, so that it stays true when those values are computed again. The ledger has how each training
+ended.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,166 +19,162 @@ from typing import Any
 import duckdb
 from pydantic import BaseModel
 
-from audio_assets.engine.declare.collection_asset import EVERY_ITEM
-from audio_assets.engine.declare.item_asset import Recipe
+from audio_assets.engine.declare.asset import EVERY_ITEM, Recipe
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome, ended
 from audio_assets.engine.declare.tables import Item
-from audio_assets.engine.declare.training_asset import SPLITS, Trained, Training, TrainingAsset, TrainingError
+from audio_assets.engine.declare.training_asset import (
+    SEED,
+    SPLITS,
+    Trained,
+    Training,
+    TrainingAsset,
+    TrainingError,
+)
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.run.collections import reading
+from audio_assets.engine.run.isolated_training import TrainingFailed, train
 from audio_assets.engine.run.model_card import model_card
+from audio_assets.engine.run.tracked import note_mlflow_run, track_adoption, track_checkpoint, track_start
+from audio_assets.engine.state.adoption import adopt, adopted_checkpoints, candidate_because
 from audio_assets.engine.state.checkpoints import (
-    CHECKPOINT_COLUMNS,
     CHECKPOINT_FILES,
+    CHECKPOINTS,
     MODEL_CARD,
-    TRAINING_ITEM_COLUMNS,
-    TRAINING_SOURCE_COLUMNS,
+    TRAINING_ITEMS,
+    TRAINING_SOURCES,
     Checkpoint,
-    latest_checkpoint,
+    checkpoints_of,
 )
-from audio_assets.engine.state.ledger import (
-    arrow_table,
-    entry_of_all,
-    insert_rows,
-    read_entries,
-    replace_entry,
-)
-from audio_assets.engine.state.plan import DEFAULT, RunOptions, State
-from audio_assets.resources.lake import quoted
+from audio_assets.engine.state.ledger import LEDGER, Computed, replace_entry
+from audio_assets.engine.state.planner import TrainingItem, read_training
+from audio_assets.engine.state.rows import arrow_table, insert_rows
+from audio_assets.engine.workers.session import WorkerError
+from audio_assets.resources.files import write_file
+from audio_assets.resources.lake import quote, quoted
 from audio_assets.resources.system_metrics import system_metrics
-from audio_assets.resources.tracking import Tracker, training_root
+from audio_assets.resources.tracking import FAILED, FINISHED, Tracker, training_root
 
 SNAPSHOT = "snapshot.json"
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How a training runs, whatever it trains; no part of what its checkpoint is made from."""
+
+    device: str
+    dtype: str
+    run_id: str
+    log: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A training that is under way, and all that is written down about it in the end."""
+
+    platform: Platform
+    asset: TrainingAsset
+    config: BaseModel
+    recipe: Recipe
+    training: Training
+    members: Sequence[TrainingItem]
+    execution: Execution
+    is_in_force: bool
+
+
 def run_training(
-    platform: Platform,
-    asset: TrainingAsset,
-    config: BaseModel,
-    *,
-    seed: int,
-    device: str,
-    dtype: str,
-    run_id: str,
-    log: Callable[[str], None],
+    platform: Platform, asset: TrainingAsset, parameters: Mapping[str, Any], execution: Execution
 ) -> tuple[Checkpoint, bool]:
     """Train, unless a checkpoint made from the same is there; the checkpoint, and whether it is new.
 
-    A training that was killed resumes from the state it kept in its folder. A training that raises is
-    marked FAILED in MLflow, and its folder is kept.
+    `parameters` take the place of those in force: such a checkpoint is a candidate. It is a worker that trains;
+    this process watches. A training that was killed or interrupted resumes from the state it kept in its
+    folder. One that raises, or whose worker dies, is marked FAILED in MLflow, and its folder is kept.
 
     Raises:
-        TrainingError: no item has all upstream values, or the result is incomplete.
+        ParameterError: a parameter that the training does not have, or of a wrong type.
+        TrainingError: too few items have all upstream values, the training raised, its worker died, or the
+            result is incomplete.
+        WorkerError: the training cannot be imported.
     """
-    snapshot = platform.lake.snapshot()
-    items, upstream = _ready_items(platform, asset, snapshot)
-    name = asset.fingerprint(config, seed, upstream)
-    done = latest_checkpoint(platform.lake, asset.name)
-    if done is not None and done.checkpoint == name:
+    question = platform.question([asset.name], parameters={asset.name: parameters})
+    part, members = read_training(platform.lake, question)
+    name, recipe = part.fingerprint, question.recipes.get(asset.name)
+    if name is None or recipe is None:
+        raise TrainingError(
+            f"{asset.name} cannot begin: it waits for {', '.join(part.waiting)}. "
+            "`audio-assets status` shows what is missing."
+        )
+    is_in_force = recipe.parameters_json == platform.recipes[asset.name].parameters_json
+    done = checkpoints_of(platform.lake, [name]).get(name)
+    if done is not None:
+        if is_in_force:
+            _adopt_again(platform, done)
         return done, False
     folder = training_root(platform.settings) / asset.name / name
-    kept = kept_snapshot(folder)
-    if kept is None:
+    snapshot = kept_snapshot(folder)
+    if snapshot is None:
+        snapshot = platform.lake.snapshot()
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / SNAPSHOT).write_text(json.dumps(snapshot))
-    else:
-        snapshot = kept
-    tracker = Tracker(platform.settings.mlflow_uri, folder)
+        write_file(folder / SNAPSHOT, json.dumps(snapshot).encode())
     training = Training(
-        asset.name, name, snapshot, items, asset.upstream, seed, device, dtype, folder, tracker,
-        platform.lake, platform.objects, log,
+        asset.name, name, snapshot, _items(platform, asset, members), asset.upstream, recipe.parameters[SEED],
+        execution.device, execution.dtype, folder, Tracker(platform.settings.mlflow_uri, folder),
+        platform.lake, platform.objects, execution.log,
     )  # fmt: skip
-    tags = {"checkpoint": name, "lake_snapshot": str(snapshot), "dagster_run_id": run_id}
-    tracker.start(asset.name, f"{asset.name}-{name}", tags)
-    tracker.params({**config.model_dump(mode="json"), "seed": seed, "device": device, "dtype": dtype})
-    profile = {"items": len(items), "snapshot": snapshot, "upstream": list(asset.upstream)}
-    tracker.dataset(asset.item.plural, name, platform.settings.lake_catalog.partition(":")[0], profile)
+    config = asset.configured(recipe.parameters)
+    job = _Job(platform, asset, config, recipe, training, members, execution, is_in_force)
+    return _train(job), True
+
+
+def _items(platform: Platform, asset: TrainingAsset, members: Sequence[TrainingItem]) -> dict[str, Item]:
+    keys = [member.item for member in members]
+    items = {key: item for kind in asset.items for key, item in platform.items(kind, keys).items()}
+    return {key: items[key] for key in keys}
+
+
+def _train(job: _Job) -> Checkpoint:
+    training, tracker = job.training, job.training.tracker
+    upstream = {member.item: member.upstream for member in job.members}
+    track_start(job.platform, job.asset, job.config, training, upstream=upstream, run_id=job.execution.run_id)
+    read = replace(training, items=reading(training.items, job.asset.name, job.asset.reads))
     started = time.monotonic()
     try:
         with system_metrics(tracker):
-            trained = asset.fn(training, config)
-        _check(asset, trained, items)
-        checkpoint = _keep(platform, asset, config, training, trained, upstream=upstream, run_id=run_id)
+            trained = train(job.platform, job.asset, read, job.config, EVERY_ITEM)
+        _check(job.asset, trained, training.items)
+        result = ItemResult(job.asset.name, EVERY_ITEM, Outcome.OK, [], seconds=time.monotonic() - started)
+        checkpoint = _keep(job, trained, result)
     except BaseException as error:
-        tracker.end("FAILED")
-        if isinstance(error, Exception):  # what was only interrupted goes on the next time
-            result = ended(asset.name, EVERY_ITEM, error, time.monotonic() - started)
-            _note_outcome(platform, asset, config, name, result, run_id=run_id)
+        tracker.end(FAILED)
+        # What was interrupted, or found no worker, goes on the next time.
+        if isinstance(error, Exception) and not isinstance(error, WorkerError):
+            result = error.result if isinstance(error, TrainingFailed) else ended(job.asset.name, EVERY_ITEM, error)
+            entry = _entry(job, replace(result, seconds=time.monotonic() - started))
+            job.platform.lake.write(lambda c: replace_entry(c, entry, job.execution.run_id))
         raise
-    tracker.end("FINISHED")
-    _note_mlflow_run(platform, name, tracker)
-    result = ItemResult(asset.name, EVERY_ITEM, Outcome.OK, [], seconds=time.monotonic() - started)
-    _note_outcome(platform, asset, config, name, result, run_id=run_id)
-    return checkpoint, True
+    tracker.end(FINISHED)
+    note_mlflow_run(job.platform, training.checkpoint, tracker)
+    if checkpoint.candidate_because is None:
+        track_adoption(job.platform, job.asset.name, checkpoint.checkpoint)
+    return checkpoint
 
 
-def needs_training(platform: Platform, asset: TrainingAsset, options: RunOptions = DEFAULT) -> bool:
-    """Whether training with default configuration would make a checkpoint that is not there.
-
-    False where there is nothing to learn from yet, and where the same training has failed before, unless
-    `options` ask for what failed.
-    """
-    try:
-        _, upstream = _ready_items(platform, asset, platform.lake.snapshot())
-    except TrainingError:
-        return False
-    wanted = asset.fingerprint(asset.config(), 0, upstream)
-    done = latest_checkpoint(platform.lake, asset.name)
-    if done is not None and done.checkpoint == wanted:
-        return False
-    entry = read_entries(platform.lake, [asset.name])[asset.name].get(EVERY_ITEM)
-    has_failed = entry is not None and entry.outcome is Outcome.FAILED and entry.fingerprint == wanted
-    return options.failed or options.everything or not has_failed
-
-
-def training_states(platform: Platform) -> dict[str, dict[str, State]]:
-    """Where trainings stand, as `Platform.states` says it of item assets.
-
-    Stale if the data have changed, missing while there is no checkpoint, failed if nothing but asking for
-    what failed makes one.
-    """
-    states = {}
-    for training in platform.trainings:
-        is_there = latest_checkpoint(platform.lake, training.name) is not None
-        if needs_training(platform, training):
-            state = State.STALE if is_there else State.MISSING
-        elif needs_training(platform, training, RunOptions(failed=True)):
-            state = State.FAILED
-        else:
-            state = State.OK if is_there else State.MISSING
-        states[training.name] = {EVERY_ITEM: state}
-    return states
-
-
-def _ready_items(
-    platform: Platform, asset: TrainingAsset, snapshot: int
-) -> tuple[dict[str, Item], dict[str, dict[str, str]]]:
-    """Items with a value for every upstream asset at the snapshot, and those values' fingerprints."""
-    entries = read_entries(platform.lake, asset.upstream, snapshot=snapshot)
-    values = {
-        name: {key: entry.fingerprint for key, entry in found.items() if entry.outcome is Outcome.OK}
-        for name, found in entries.items()
-    }
-    items = platform.items(asset.item)
-    for name in {collection.name for collection in platform.collections} & values.keys():
-        values[name] = dict.fromkeys(items, values[name][EVERY_ITEM]) if values[name] else {}
-    upstream = {
-        key: {name: values[name][key] for name in asset.upstream}
-        for key in items
-        if all(key in values[name] for name in asset.upstream)
-    }
-    if len(upstream) < asset.min_items:
-        raise TrainingError(
-            f"{asset.name} has too little to learn from: {len(upstream)} {asset.item.plural} have a value "
-            f"for all of {', '.join(asset.upstream)}, wanted at least {asset.min_items}. "
-            "`audio-assets status` shows what is missing."
-        )
-    return {key: items[key] for key in upstream}, upstream
+def _adopt_again(platform: Platform, checkpoint: Checkpoint) -> None:
+    """Adopt a checkpoint that is there already and was made with what is in force again."""
+    adopted = adopted_checkpoints(platform.lake, [checkpoint.asset]).get(checkpoint.asset)
+    is_free = adopted is None or not (adopted.is_pinned or adopted.checkpoint == checkpoint)
+    refused = checkpoint.candidate_because
+    if is_free and (refused is None or refused.startswith("made with parameters")):
+        platform.lake.write(lambda c: adopt(c, checkpoint, is_pinned=False))
+        track_adoption(platform, checkpoint.asset, checkpoint.checkpoint)
 
 
 def kept_snapshot(folder: Path) -> int | None:
     """The snapshot of the training in `folder`, which it goes on with when it is resumed; None: a new one."""
-    file = folder / SNAPSHOT
-    return int(json.loads(file.read_text())) if file.exists() else None
+    try:
+        return int(json.loads((folder / SNAPSHOT).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):  # damaged is as good as not there
+        return None
 
 
 def _check(asset: TrainingAsset, trained: Trained, items: Mapping[str, Item]) -> None:
@@ -192,122 +189,107 @@ def _check(asset: TrainingAsset, trained: Trained, items: Mapping[str, Item]) ->
             + (f" with unknown items {', '.join(unknown[:3])}" if unknown else "")
             + (f" with parts {', '.join(wrong)}; wanted {', '.join(SPLITS)}" if wrong else "")
         )
-    for table in asset.evaluation:
+    for table in asset.tables:
         table.check_rows(trained.evaluation.get(table.name, ()))
 
 
-def _keep(
-    platform: Platform,
-    asset: TrainingAsset,
-    config: BaseModel,
-    training: Training,
-    trained: Trained,
-    *,
-    upstream: Mapping[str, Mapping[str, str]],
-    run_id: str,
-) -> Checkpoint:
-    """Store the checkpoint's objects, then its rows in one transaction."""
+def _keep(job: _Job, trained: Trained, result: ItemResult) -> Checkpoint:
+    """Store the checkpoint's objects, then its rows, its ledger entry and its adoption in one transaction."""
+    platform, asset, training = job.platform, job.asset, job.training
     name = training.checkpoint
-    sources = _sources(platform, asset, training, trained.split)
-    named = {row["licence"] for row in sources} - {None}
-    licences = ", ".join(sorted({part for text in named for part in text.split("+")}))
+    sources = _sources_query(job, trained)
+    found = {licence for (licence,) in platform.lake.rows(f"SELECT DISTINCT licence FROM ({sources})")}
+    licences = ", ".join(
+        sorted({part for text in (*found, job.recipe.licence) if text for part in text.split("+")})
+    )
     prefix = f"{asset.name}/{name}"
-    card = model_card(asset, config, training, trained, licences)
+    card = model_card(asset, job.config, training, trained, licences, job.recipe)
     (trained.folder / MODEL_CARD).write_text(card, encoding="utf-8")
     for file in (*CHECKPOINT_FILES, MODEL_CARD):
         platform.objects.put(f"{prefix}/{file}", (trained.folder / file).read_bytes())
     for figure in trained.figures:
-        training.tracker.file(figure, "figures")
         platform.objects.put(f"{prefix}/{figure.name}", figure.read_bytes())
-    training.tracker.metrics(dict(trained.metrics), 0)
-    training.tracker.model(asset.name, trained.folder, {"checkpoint": name, "licences": licences})
+    track_checkpoint(platform, asset, training, trained, card=card, licences=licences)
+    adopted = adopted_checkpoints(platform.lake, [asset.name]).get(asset.name)
+    because = candidate_because(
+        asset, trained.metrics, len(trained.split), adopted, is_in_force=job.is_in_force
+    )
+    checkpoint = Checkpoint(
+        name, asset.name, prefix, licences, dict(trained.metrics), len(trained.split), job.recipe.digest, because
+    )
+    code = platform.code[asset.name]
     row = {
         "checkpoint": name,
         "asset": asset.name,
         "snapshot": training.snapshot,
+        "recipe": job.recipe.digest,
         "code_version": asset.code_version,
-        "code_hash": asset.code.digest,
-        "libraries_json": asset.code.libraries_json,
-        "config_json": config.model_dump_json(),
+        "code_hash": code.digest,
+        "libraries_json": code.libraries_json,
+        "config_json": job.recipe.parameters_json,
         "seed": training.seed,
         "device": training.device,
         "dtype": training.dtype,
+        "backend": job.recipe.backend,
+        "revision": job.recipe.revision,
         "metrics_json": json.dumps(dict(trained.metrics)),
+        "items": len(trained.split),
         "licences": licences,
+        "candidate_because": because,
         "folder": prefix,
         "mlflow_run_id": training.tracker.run_id or "",
-        "run_id": run_id,
+        "run_id": job.execution.run_id,
         "created_at": datetime.now(UTC),
     }
     members = [
         {
             "checkpoint": name,
-            "item": item,
-            "split": part,
-            "content_hash": training.items[item].content_hash,
-            "licence": training.items[item].record.get("licence"),
-            "upstream_json": json.dumps(upstream[item], sort_keys=True),
+            "item": member.item,
+            "split": trained.split[member.item],
+            "content_hash": training.items[member.item].content_hash,
+            "licence": training.items[member.item].record.get("licence"),
+            "upstream_json": json.dumps(member.upstream, sort_keys=True),
+            "digest": member.digest,
         }
-        for item, part in trained.split.items()
+        for member in job.members
+        if member.item in trained.split
     ]
     tables = {
-        "checkpoints": arrow_table(CHECKPOINT_COLUMNS, [row]),
-        "training_items": arrow_table(TRAINING_ITEM_COLUMNS, members),
-        "training_sources": arrow_table(TRAINING_SOURCE_COLUMNS, sources),
+        CHECKPOINTS.name: arrow_table(CHECKPOINTS.columns, [row]),
+        TRAINING_ITEMS.name: arrow_table(TRAINING_ITEMS.columns, members),
     }
-    for table in asset.evaluation:
+    for table in asset.tables:
         rows = table.check_rows(trained.evaluation.get(table.name, ()))
         tables[table.name] = arrow_table(table.all_columns, [{"checkpoint": name, **r} for r in rows])
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         for table, rows in tables.items():
-            connection.execute(f'DELETE FROM "{table}" WHERE checkpoint = ?', [name])
+            connection.execute(f'DELETE FROM "{table}" WHERE checkpoint = {quote(name)}')
             insert_rows(connection, table, rows)
+        connection.execute(f"DELETE FROM {TRAINING_SOURCES.name} WHERE checkpoint = {quote(name)}")
+        connection.execute(f"INSERT INTO {TRAINING_SOURCES.name} BY NAME {sources}")
+        replace_entry(connection, _entry(job, result), job.execution.run_id)
+        if because is None:
+            adopt(connection, checkpoint, is_pinned=False)
 
     platform.lake.write(change)
-    return Checkpoint(name, asset.name, prefix, licences, dict(trained.metrics))
+    return checkpoint
 
 
-def _sources(
-    platform: Platform, asset: TrainingAsset, training: Training, items: Iterable[str]
-) -> list[dict[str, Any]]:
-    """What computed each value upstream of the training's items, however far, when they were read."""
-    collections = {collection.name: collection for collection in platform.collections}
-    waiting, names = list(asset.upstream), set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name not in names:
-            names.add(name)
-            waiting += (platform.graph.by_name.get(name) or collections[name]).upstream
-    columns = [column.name for column in TRAINING_SOURCE_COLUMNS[1:]]
-    rows = platform.lake.rows(
-        f"SELECT {', '.join(columns)} FROM ledger AT (VERSION => {training.snapshot}) "
-        f"WHERE asset IN (SELECT unnest({quoted(sorted(names))})) AND outcome = 'ok' "
-        f"AND item IN (SELECT unnest({quoted([*items, EVERY_ITEM])})) ORDER BY item, asset"
+def _sources_query(job: _Job, trained: Trained) -> str:
+    """SQL of what computed each value upstream of the training's items, however far, when they were read."""
+    names = job.platform.graph.upstream_of([job.asset.name])
+    columns = ", ".join(column.name for column in TRAINING_SOURCES.columns[1:])
+    return (
+        f"SELECT {quote(job.training.checkpoint)} AS checkpoint, {columns} "
+        f"FROM {LEDGER.name} AT (VERSION => {job.training.snapshot}) "
+        f"WHERE asset IN (SELECT unnest({quoted(names)})) AND outcome = 'ok' "
+        f"AND item IN (SELECT unnest({quoted([*trained.split, EVERY_ITEM])}))"
     )
-    return [{"checkpoint": training.checkpoint, **dict(zip(columns, row, strict=True))} for row in rows]
 
 
-def _note_outcome(
-    platform: Platform, asset: TrainingAsset, config: BaseModel, name: str, result: ItemResult, *, run_id: str
-) -> None:
-    """Have the ledger say how the training ended."""
-    recipe = Recipe(asset.name, asset.code_version, config.model_dump_json(), None, None, None, ())
-    entry = entry_of_all(result, recipe, asset.code, name, upstream={}, run_id=run_id)
-    platform.lake.write(lambda connection: replace_entry(connection, asset.name, entry))
-
-
-def note_mlflow_runs(platform: Platform) -> None:
-    """Write down the MLflow runs of checkpoints that the server had not heard of when they were made."""
-    rows = platform.lake.rows("SELECT asset, checkpoint FROM checkpoints WHERE mlflow_run_id = ''")
-    for asset, name in rows:
-        folder = training_root(platform.settings) / asset / name
-        if folder.is_dir():
-            _note_mlflow_run(platform, name, Tracker(platform.settings.mlflow_uri, folder))
-
-
-def _note_mlflow_run(platform: Platform, name: str, tracker: Tracker) -> None:
-    query = f"UPDATE checkpoints SET mlflow_run_id = '{tracker.run_id}' WHERE checkpoint = '{name}'"
-    stored = platform.lake.rows(f"SELECT mlflow_run_id FROM checkpoints WHERE checkpoint = '{name}'")
-    if tracker.run_id and stored != [(tracker.run_id,)]:
-        platform.lake.write(lambda connection: connection.execute(query))
+def _entry(job: _Job, result: ItemResult) -> Computed:
+    """The ledger's entry of the training: one for each checkpoint there is or could have been."""
+    name = job.training.checkpoint
+    code = job.platform.code[job.asset.name]
+    return Computed(result, job.recipe, code, name, {}, checkpoint=name)

@@ -61,22 +61,13 @@ class Amount:
 
 
 @dataclass
-class Rate:
-    """What values have taken so far: seconds and bytes of objects for items of so much size."""
-
-    items: int
-    size: float
-    seconds: float
-    bytes: float
-
-
-@dataclass
 class AssetPlan:
     """One asset's part of a plan.
 
     `states` counts its items by where they stand, `todo` those to compute by reason, `left` those that are not
     computed by where they stand, `waiting` those that cannot be by what they wait for, `stale` those left alone
-    though stale by what has changed. `fingerprint` is that of a value of all items together.
+    though stale by what has changed. `later` are those among `waiting` that can be computed once a training of
+    the same plan has ended; `fingerprint` is that of a value of all items together.
     """
 
     asset: str
@@ -85,8 +76,8 @@ class AssetPlan:
     left: Counter[State] = field(default_factory=Counter)
     waiting: Counter[str] = field(default_factory=Counter)
     stale: Counter[Why] = field(default_factory=Counter)
+    later: int = 0
     fingerprint: str | None = None
-    rate: Rate | None = None
 
     @property
     def count(self) -> int:
@@ -136,7 +127,6 @@ class Question:
     options: RunOptions = DEFAULT
     adopted: Mapping[str, str] = field(default_factory=dict)
     shown: Mapping[str, str] = field(default_factory=dict)
-    with_rates: bool = False
 
 
 def make_plan(lake: Lake, question: Question, keep: Path | None = None) -> Plan:
@@ -147,6 +137,23 @@ def make_plan(lake: Lake, question: Question, keep: Path | None = None) -> Plan:
     """
     with lake.get_connection() as connection:
         return _Planning(connection, question).plan(keep)
+
+
+@dataclass(frozen=True)
+class TrainingItem:
+    """An item that a training learns from: the fingerprints of its values by asset, and the hash of it all."""
+
+    item: str
+    digest: str
+    upstream: dict[str, str]
+
+
+def read_training(lake: Lake, question: Question) -> tuple[AssetPlan, list[TrainingItem]]:
+    """Where the one training that the question selects stands, and the items that are ready for it."""
+    with lake.get_connection() as connection:
+        planning = _Planning(connection, question)
+        (part,) = planning.plan(None).assets.values()
+        return part, planning.training_items(part.asset)
 
 
 class _Planning:
@@ -185,8 +192,6 @@ class _Planning:
                 parts[asset.name] = self._plan_items(asset)
             else:
                 parts[asset.name] = self._plan_whole(asset)
-        if self._question.with_rates:
-            self._add_rates(parts)
         plan = Plan(self._snapshot, parts)
         if keep is not None:
             self._keep(keep)
@@ -226,9 +231,8 @@ class _Planning:
         self._connection.register("plan_recipes", pa.Table.from_pylist([*map(self._told, self._assets)], TOLD))
         reads = "".join(f" WHEN {n} THEN i.reads_{n}" for n in self._reads.values())
         same_reads = f"l.reads_hash IS NOT DISTINCT FROM (CASE r.reads{reads} END)" if reads else "true"
-        more = ", l.seconds::FLOAT AS seconds, l.bytes::FLOAT AS bytes" if self._question.with_rates else ""
-        if any(isinstance(asset, TrainingAsset) for asset in self._assets):
-            more += ", CASE WHEN r.is_training THEN l.computed_at END AS computed_at"
+        has_trainings = any(isinstance(asset, TrainingAsset) for asset in self._assets)
+        more = ", CASE WHEN r.is_training THEN l.computed_at END AS computed_at" if has_trainings else ""
         self._run(
             f"""
             CREATE OR REPLACE TEMP TABLE plan_entries AS
@@ -421,6 +425,8 @@ class _Planning:
     def _take(self, asset: ItemAsset) -> AssetPlan:
         """Counts of `plan_now`; what is to be computed goes to the plan, what will be there to those downstream."""
         part = self._counted(asset)
+        if asset.model in self._deferred:
+            part.later = part.waiting[asset.model]
         number = self._number[asset.name]
         sources = [(f"u{n}", name) for n, name in enumerate(asset.upstream)]
         if part.count:
@@ -538,6 +544,15 @@ class _Planning:
         self._whole[asset.name] = None if bad else expected
         return part
 
+    def training_items(self, name: str) -> list[TrainingItem]:
+        """The items of `plan_data`, which must be that of the training `name`, in their order."""
+        asset = self._question.graph.by_name[name]
+        names = [n for n in asset.upstream if isinstance(self._question.graph.by_name[n], ItemAsset)]
+        return [
+            TrainingItem(item, digest, {n: v for n, v in zip(names, values, strict=True) if v is not None})
+            for item, digest, values in self._rows("SELECT item, digest, upstream FROM plan_data ORDER BY item")
+        ]
+
     def _fitting(self, asset: Asset, per_item: Sequence[str]) -> str:
         """SQL that is true for items that have all they must have for a training to learn from them."""
         conditions = ["true"]
@@ -557,10 +572,11 @@ class _Planning:
             parts.append(_sized(f"i.reads_{self._reads[asset.reads]}"))
         parts += [_sized(f"u{n}.fp") for n in range(len(per_item))]
         found = "".join(f", u{n}.fp IS NOT NULL OR NULL AS found_{n}" for n in range(len(per_item)))
+        listed = ", ".join(f"u{n}.fp" for n in range(len(per_item))) if isinstance(asset, TrainingAsset) else ""
         kinds = ", ".join(str(self._kinds.index(kind)) for kind in asset.items)
         return f"""
             CREATE OR REPLACE TEMP TABLE plan_data AS
-            SELECT i.item, i.size, {_list_hash(parts)} AS digest{found}
+            SELECT i.item, i.size, {_list_hash(parts)} AS digest, [{listed}]::VARCHAR[] AS upstream{found}
             FROM (SELECT rowid AS id, * FROM plan_items WHERE kind IN ({kinds})) AS i{joins}
             WHERE {fitting}"""
 
@@ -617,16 +633,6 @@ class _Planning:
                     f"WHERE t.asset IN ({', '.join(map(str, numbers))}) ORDER BY t.size DESC, t.id, t.asset) "
                     f"TO {quote(str(folder / f'{bundle.name}.parquet'))} (FORMAT parquet)"
                 )
-
-    def _add_rates(self, parts: Mapping[str, AssetPlan]) -> None:
-        rows = self._rows(
-            "SELECT e.asset, count(*), sum(i.size), sum(e.seconds), sum(e.bytes) FROM plan_entries AS e "
-            f"JOIN plan_items AS i ON i.rowid = e.id WHERE e.outcome = {_outcome(Outcome.OK)} GROUP BY ALL"
-        )
-        names = {number: name for name, number in self._number.items()}
-        for number, items, size, seconds, stored in rows:
-            if names[number] in parts:
-                parts[names[number]].rate = Rate(items, size, seconds or 0.0, stored or 0.0)
 
     def _lake(self, table: str, alias: str) -> str:
         """A table of the lake as of the plan's snapshot."""
