@@ -28,12 +28,12 @@ def text() -> str:
     """The document."""
     sections = [HEAD]
     platform = build_platform(get_settings())
-    for asset in platform.graph.assets:
+    for asset in platform.graph.item_assets:
         per = f"{asset.table.rows} row{'s' if asset.table.rows == 'many' else ''} per {asset.item.name}"
         lines = [row(column) for column in asset.table.columns]
         table = "\n".join(["| column | type | range or unit | |", "|---|---|---|---|", *lines])
         sections.append(f"## {asset.name}\n\n{asset.description} ({per})\n\n{table}\n")
-    for collection in platform.collections:
+    for collection in platform.graph.collections:
         for result in collection.tables:
             table = "\n".join(
                 ["| column | type | range or unit | |", "|---|---|---|---|", *map(row, result.columns)]

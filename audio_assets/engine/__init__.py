@@ -1,11 +1,14 @@
-"""How per-item assets run: declared once, computed in isolation, recorded in a ledger.
+"""How assets run: declared once, planned by the lake, computed in isolation, recorded in a ledger.
 
-Knows nothing of audio. What an asset's author needs is importable from here.
+Knows neither audio nor Dagster. What an asset's author needs is importable from here.
 """
 
+from audio_assets.engine.declare.asset import DeclarationError, ParameterError
+from audio_assets.engine.declare.collection_asset import Collection, CollectionAsset, collection_asset
 from audio_assets.engine.declare.item_asset import ItemAsset, item_asset
 from audio_assets.engine.declare.outcomes import NotApplicable, Outcome
 from audio_assets.engine.declare.roles import Backend, Role
+from audio_assets.engine.declare.splits import split_items
 from audio_assets.engine.declare.tables import (
     BOOLEAN,
     FLOAT,
@@ -17,25 +20,55 @@ from audio_assets.engine.declare.tables import (
     Column,
     Item,
     ItemKind,
+    Size,
     Table,
+)
+from audio_assets.engine.declare.training_asset import (
+    ALWAYS,
+    ASKED,
+    SPLITS,
+    Gate,
+    Trained,
+    Training,
+    TrainingAsset,
+    TrainingError,
+    changed,
+    training_asset,
 )
 
 __all__ = [
+    "ALWAYS",
+    "ASKED",
     "BOOLEAN",
     "FLOAT",
     "INTEGER",
     "OBJECT",
+    "SPLITS",
     "TEXT",
     "TIMESTAMP",
     "Backend",
     "Blob",
+    "Collection",
+    "CollectionAsset",
     "Column",
+    "DeclarationError",
+    "Gate",
     "Item",
     "ItemAsset",
     "ItemKind",
     "NotApplicable",
     "Outcome",
+    "ParameterError",
     "Role",
+    "Size",
     "Table",
+    "Trained",
+    "Training",
+    "TrainingAsset",
+    "TrainingError",
+    "changed",
+    "collection_asset",
     "item_asset",
+    "split_items",
+    "training_asset",
 ]

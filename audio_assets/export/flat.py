@@ -26,18 +26,18 @@ LONGEST_LIST = 12
 def flat_features(platform: Platform, items: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Names and values of each item."""
     found: dict[str, dict[str, Any]] = {key: {} for key in items}
-    for key, rows in rows_by_item(platform, TRACK.plural, items).items():
+    for key, rows in rows_by_item(platform.lake, TRACK.plural, items).items():
         known = ((name, rows[0][name]) for name in IDENTITY)
         found[key] |= {name: value for name, value in known if value is not None}
-    for asset in platform.graph.assets:
+    for asset in platform.graph.item_assets:
         if asset.item is TRACK and asset.table.rows == "one":
-            for key, rows in rows_by_item(platform, asset.name, items).items():
+            for key, rows in rows_by_item(platform.lake, asset.name, items).items():
                 for name, value in flat_row(asset.table.columns, rows[0]).items():
                     found[key].setdefault(name, value)
-    for key, rows in rows_by_item(platform, "top_tags", items, "rank").items():
+    for key, rows in rows_by_item(platform.lake, "top_tags", items, "rank").items():
         for row in rows:
             found[key].setdefault("tags", {}).setdefault(row["family"], {})[row["label"]] = row["probability"]
-    for key, rows in rows_by_item(platform, "captions", items, "kind").items():
+    for key, rows in rows_by_item(platform.lake, "captions", items, "kind").items():
         found[key]["captions"] = {row["kind"]: row["text"] for row in rows}
     return found
 

@@ -57,7 +57,7 @@ def export_stable_audio(platform: Platform, keys: Sequence[str] | None, folder: 
                     **crop_values(item, row, measured),
                     "prompt": prompt,
                     "seconds_start": row["start_s"],
-                    "seconds_total": item.duration_s,
+                    "seconds_total": item.size,
                 }
                 stem = f"{AUDIO}/{name}_{row['crop_index']:03d}"
                 export.write(f"{stem}.flac", data)

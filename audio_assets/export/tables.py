@@ -24,7 +24,7 @@ def export_parquet(platform: Platform, keys: Sequence[str] | None, folder: Path)
         ExportError: nothing can be exported at all; see `Export`.
     """
     export = Export(platform, keys, folder)
-    tables = [asset.name for asset in platform.graph.assets if asset.item is TRACK]
+    tables = [asset.name for asset in platform.graph.item_assets if asset.item is TRACK]
     with tempfile.TemporaryDirectory() as staged, platform.lake.get_connection() as connection:
         for table in (VIEW, TRACK.plural, *tables):
             path = Path(staged) / f"{table}.parquet"

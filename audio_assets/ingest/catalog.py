@@ -41,8 +41,12 @@ def open_recording(item: Item) -> Signal:
     return Signal(path)
 
 
-TRACK = ItemKind("track", "tracks", open_recording, "A piece of music.")
-EPISODE = ItemKind("episode", "episodes", open_recording, "Long speech, such as a podcast episode.")
+AUDIO_HOURS = Size("duration_s", "h of audio", 3600.0)
+
+TRACK = ItemKind("track", "tracks", open_recording, "A piece of music.", AUDIO_HOURS)
+EPISODE = ItemKind(
+    "episode", "episodes", open_recording, "Long speech, such as a podcast episode.", AUDIO_HOURS
+)
 KINDS = (TRACK, EPISODE)
 
 RECORDING_COLUMNS = (

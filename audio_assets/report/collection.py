@@ -132,10 +132,10 @@ def is_number(column: Column) -> bool:
 
 def read_collection(platform: Platform, kind: ItemKind, items: Sequence[str]) -> Collection:
     """The collection of a kind, whose items are `items`."""
-    one_row = [a for a in platform.graph.assets if a.item is kind and a.table.rows == "one"]
+    one_row = [a for a in platform.graph.item_assets if a.item is kind and a.table.rows == "one"]
     assets = [asset for asset in one_row if asset.name not in NOT_SHOWN]
     rows = {
-        asset.name: {key: found[0] for key, found in rows_by_item(platform, asset.name, items).items()}
+        asset.name: {key: found[0] for key, found in rows_by_item(platform.lake, asset.name, items).items()}
         for asset in assets
     }
     return Collection(kind, len(items), [asset.table for asset in assets], rows)

@@ -122,7 +122,7 @@ def _facts(pages: Sequence[Page], collection: Collection) -> list[tuple[str, str
     facts = [(collection.kind.plural, str(len(pages)))]
     if collection.size != len(pages):
         facts.append(("in the collection", str(collection.size)))
-    facts.append(("length", clock(sum(page.item.duration_s for page in pages))))
+    facts.append(("length", clock(sum(page.item.size for page in pages))))
     facts += [(f"values {name.replace('_', ' ')}", number(count)) for name, count in sorted(outcomes.items())]
     return facts
 

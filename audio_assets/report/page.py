@@ -134,7 +134,7 @@ def subtitle_of(record: Row) -> str:
 def facts_of(item: Item, collection: Collection) -> list[tuple[str, str]]:
     """What one wants to know first: length, tempo, key, loudness, format."""
     record = item.record
-    facts = [("length", clock(item.duration_s))]
+    facts = [("length", clock(item.size))]
     rows = {table: collection.rows.get(table, {}).get(item.key, {}) for table, _ in HEADLINE}
     if rows["tempo"].get("bpm") is not None:
         facts.append(("tempo", f"{rows['tempo']['bpm']:.0f} bpm"))

@@ -57,11 +57,11 @@ def fill_page(
     for tag in many.get("top_tags", ()):
         page.tags.setdefault(tag["family"], []).append(Tag(tag["label"], tag["probability"]))
     kind = collection.kind
-    for asset in platform.graph.assets:
+    for asset in platform.graph.item_assets:
         rows = many.get(asset.name, ())
         if asset.item is not kind or not rows or asset.name in SHOWN_ELSEWHERE:
             continue
-        lanes = lanes_of(asset.table, rows, page.item.duration_s)
+        lanes = lanes_of(asset.table, rows, page.item.size)
         texts = _texts(asset.table, rows)
         if lanes:
             page.lanes += lanes

@@ -118,7 +118,7 @@ def _write_kind(
             sources=sources,
             silence=reason,
             beats=beat_paths(rows.get("beats", [])),
-            ruler=ruler(page.item.duration_s),
+            ruler=ruler(page.item.size),
             size=collection.size,
             before=ordered[place - 1] if place else None,
             after=ordered[place + 1] if place + 1 < len(ordered) else None,
@@ -128,14 +128,14 @@ def _write_kind(
 
 
 def _ledger(platform: Platform, items: Sequence[str]) -> RowsByItem:
-    return rows_by_item(platform, "ledger", items, order="asset")
+    return rows_by_item(platform.lake, "ledger", items, order="asset")
 
 
 def _with_rows(
     platform: Platform, kind: ItemKind, pages: Sequence[Page]
 ) -> Iterator[tuple[Page, dict[str, list[dict[str, Any]]]]]:
     """Each page with its item's rows of all tables of many rows, read for some items at a time."""
-    tables = [a.table for a in platform.graph.assets if a.item is kind and a.table.rows == "many"]
+    tables = [a.table for a in platform.graph.item_assets if a.item is kind and a.table.rows == "many"]
     remaining = iter(pages)
     while some := list(islice(remaining, ITEMS_AT_ONCE)):
         keys = [page.item.key for page in some]
@@ -143,8 +143,8 @@ def _with_rows(
         for table in tables:
             names = [column.name for column in table.columns]
             order = next((name for name in ("start_s", "time_s", "crop_index") if name in names), None)
-            found[table.name] = rows_by_item(platform, table.name, keys, order)
-        found["top_tags"] = rows_by_item(platform, "top_tags", keys, "rank")
+            found[table.name] = rows_by_item(platform.lake, table.name, keys, order)
+        found["top_tags"] = rows_by_item(platform.lake, "top_tags", keys, "rank")
         for page in some:
             yield page, {name: rows.get(page.item.key, []) for name, rows in found.items()}
 
@@ -156,9 +156,9 @@ def _sound(
     rows = {row["stem"]: row["audio"] for row in stems if row["audio"] and not row.get("is_silent")}
     names = [*(n for n in STEM_ORDER if n in rows), *sorted(rows.keys() - set(STEM_ORDER))]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(available_cores()) as pool:
-        mix = pool.submit(lambda: mix_preview(kind.open(item), item.duration_s, len(names)))
+        mix = pool.submit(lambda: mix_preview(kind.open(item), item.size, len(names)))
         others = {
-            name: pool.submit(_stem, platform, rows[name], Path(folder), item.duration_s, len(names))
+            name: pool.submit(_stem, platform, rows[name], Path(folder), item.size, len(names))
             for name in names
         }
         try:

@@ -77,7 +77,7 @@ class Objects:
         try:
             if isinstance(data, bytes):
                 obstore.put(self.store, key, data, mode="create")
-            elif not self._holds(key):
+            elif not self.holds(key):
                 # In parts, which are joined at the end: there is an object only when all of it is there.
                 obstore.put(self.store, key, data, use_multipart=True)
         except obstore.exceptions.AlreadyExistsError:
@@ -88,7 +88,8 @@ class Objects:
                 f"Object {key} ({size} bytes) could not be written to {self.root}: {_first_line(error)}"
             ) from error
 
-    def _holds(self, key: str) -> bool:
+    def holds(self, key: str) -> bool:
+        """Whether there is an object of this key."""
         import obstore
 
         try:

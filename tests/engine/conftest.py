@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,13 +12,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from audio_assets.engine import FLOAT, TEXT, Column, ItemAsset
+from audio_assets.engine import FLOAT, TEXT, Column
 from audio_assets.engine.declare.graph import AssetGraph
-from audio_assets.engine.declare.outcomes import ItemResult
+from audio_assets.engine.declare.asset import Asset
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.items import BundleRun, Summary
-from audio_assets.engine.state.ledger import arrow_table
-from audio_assets.engine.state.plan import DEFAULT, RunOptions
+from audio_assets.engine.state.catalog import catalog_tables, write_items
+from audio_assets.engine.state.kept import keep_plan
+from audio_assets.engine.state.ledger import Computed
+from audio_assets.engine.state.planner import Plan
+from audio_assets.engine.state.states import DEFAULT, RunOptions, State
 from audio_assets.orchestration.items import EXECUTOR_CONFIG, build_bundle_asset
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
@@ -49,34 +53,43 @@ class Bench:
             path.write_text(text)
             digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
             rows.append({"item": key, "content_hash": digest, "path": str(path), "duration_s": 1.0})
-        table = arrow_table(CATALOG, rows)
-
-        def change(connection):
-            connection.register("added", table)
-            connection.execute("DELETE FROM notes WHERE item IN (SELECT item FROM added)")
-            connection.execute("INSERT INTO notes SELECT * FROM added")
-
-        self.platform.lake.write(change)
+        self.platform.lake.write(lambda c: write_items(c, toys.NOTE.plural, CATALOG, rows))
 
     def run(
         self,
         names: Iterable[str],
         options: RunOptions = DEFAULT,
-        on_chunk: Callable[[list[ItemResult]], None] = lambda _: None,
+        on_chunk: Callable[[list[Computed]], None] = lambda _: None,
         items: list[str] | None = None,
     ) -> dict[str, Summary]:
-        """Run the bundles of `names` in order."""
-        wanted = set(names)
+        """Run the bundles of `names` in order, by one plan."""
+        wanted = [asset.name for asset in self.platform.graph.item_assets if asset.name in set(names)]
+        _, kept = keep_plan(self.platform, uuid.uuid4().hex, wanted, items, options)
         summaries: dict[str, Summary] = {}
         for bundle in self.platform.graph.bundles:
-            selected = wanted & {asset.name for asset in bundle.assets}
+            selected = set(wanted) & {asset.name for asset in bundle.assets}
             if selected:
-                found = self.platform.items(bundle.item, items)
-                run = BundleRun(self.platform, bundle, selected, found, options, run_id="test-run")
+                run = BundleRun(self.platform, bundle, selected, kept, run_id="test-run")
                 for chunk in run:
                     on_chunk(chunk)
                 summaries |= run.summaries
         return summaries
+
+    def plan(
+        self,
+        names: Iterable[str] | None = None,
+        options: RunOptions = DEFAULT,
+        items: list[str] | None = None,
+    ) -> Plan:
+        """What is to be computed of `names`, or of everything."""
+        everything = [asset.name for asset in self.platform.graph.assets]
+        return self.platform.plan(everything if names is None else list(names), items, options)
+
+    def state(self, name: str, item: str | None = None) -> State:
+        """Where the one item that is asked about, or the one value of all items together, stands."""
+        items = None if item is None else [item]
+        (state,) = self.platform.plan([name], items)[name].states
+        return state
 
     def with_settings(self, **changes: object) -> Bench:
         """The same lake under other settings."""
@@ -100,14 +113,14 @@ def quick_lake(settings: Settings) -> Lake:
     return replace(Lake.from_settings(settings), connection_config={"allow_unsigned_extensions": "true"})
 
 
-def make_bench(folder: Path, assets: Iterable[ItemAsset] = ALL, **settings: object) -> Bench:
+def make_bench(folder: Path, assets: Iterable[Asset] = ALL, **settings: object) -> Bench:
     chosen = Settings(home=folder / "home", workers=2, **settings)
     platform = Platform(
         settings=chosen,
         graph=AssetGraph.of(assets),
         lake=quick_lake(chosen),
         objects=Objects.from_settings(chosen),
-        tables={"notes": CATALOG},
+        tables=catalog_tables(toys.NOTE.plural, CATALOG),
     )
     platform.prepare()
     (folder / "notes").mkdir(exist_ok=True)

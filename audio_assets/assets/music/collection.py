@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_assets.assets.catalog import TRACK
-from audio_assets.engine import FLOAT, INTEGER, OBJECT, TEXT, Blob, Column, Item
-from audio_assets.engine.declare.collection_asset import Collection, collection_asset
+from audio_assets.engine import FLOAT, INTEGER, OBJECT, TEXT, Blob, Collection, Column, Item, Table, collection_asset
 from audio_assets.engine.declare.splits import split_items
-from audio_assets.engine.declare.tables import ResultTable
 from audio_assets.features.distributions import (
     NO_QUANTITIES,
     OUTLIER_Z,
@@ -31,9 +29,9 @@ Rows = dict[str, list[dict[str, Any]]]
 
 GROUP = "collection"
 
-DUPLICATES = ResultTable(
+DUPLICATES = Table(
     "duplicates",
-    [
+    columns=[
         Column("item", TEXT, nullable=False, doc="Key of the track"),
         Column("duplicate_group", TEXT, nullable=False, doc="The first key of all that are the same"),
         Column("other", TEXT, nullable=False, doc="The track it was found to be the same as"),
@@ -41,22 +39,22 @@ DUPLICATES = ResultTable(
         Column("overlap_s", FLOAT, unit="s", low=0, doc="Length of what both hold"),
         Column("bit_error_rate", FLOAT, low=0, high=1, doc="Share of fingerprint bits that differ there"),
     ],
-    "Pairs of tracks that are the same recording but for coding, level or cuts; each pair in both orders.",
+    doc="Pairs of tracks that are the same recording but for coding, level or cuts; each pair in both orders.",
 )
 
-SPLITS = ResultTable(
+SPLITS = Table(
     "splits",
-    [
+    columns=[
         Column("item", TEXT, nullable=False, doc="Key of the track"),
         Column("split", TEXT, nullable=False, doc="train, validation or test"),
         Column("split_group", TEXT, nullable=False, doc="The first key of all that must not be parted"),
     ],
-    "Part of the split for each track. Tracks of one recording, work or artist are in the same part.",
+    doc="Part of the split for each track. Tracks of one recording, work or artist are in the same part.",
 )
 
-STATISTICS = ResultTable(
+STATISTICS = Table(
     "collection_statistics",
-    [
+    columns=[
         Column("table_name", TEXT, doc="Table of the feature"),
         Column("feature", TEXT, doc="Its column; a number is added for values of lists"),
         Column("count", INTEGER, low=0, doc="Tracks that have a value"),
@@ -77,12 +75,12 @@ STATISTICS = ResultTable(
         ),
         Column("outliers", INTEGER, low=0, doc="Values with a robust z-score beyond 3.5"),
     ],
-    "How each numeric feature is distributed over the tracks.",
+    doc="How each numeric feature is distributed over the tracks.",
 )
 
-DEPENDENCES = ResultTable(
+DEPENDENCES = Table(
     "feature_dependences",
-    [
+    columns=[
         Column("first", TEXT, doc="A feature"),
         Column("second", TEXT, doc="Another feature"),
         Column("count", INTEGER, low=0, doc="Tracks that have both"),
@@ -90,28 +88,28 @@ DEPENDENCES = ResultTable(
         Column("spearman", FLOAT, low=-1, high=1, doc="Rank correlation"),
         Column("mutual_information_nats", FLOAT, unit="nat", low=0, doc="From counts in bins"),
     ],
-    "How pairs of numeric features depend on each other; NULL where one does not vary.",
+    doc="How pairs of numeric features depend on each other; NULL where one does not vary.",
 )
 
-OUTLIERS = ResultTable(
+OUTLIERS = Table(
     "feature_outliers",
-    [
+    columns=[
         Column("item", TEXT, nullable=False, doc="Key of the track"),
         Column("feature", TEXT, doc="The feature"),
         Column("value", FLOAT, doc="Its value"),
         Column("median", FLOAT, doc="The collection's median"),
         Column("robust_z", FLOAT, doc="Distance from the median in robust standard deviations"),
     ],
-    "Values far from the collection's median.",
+    doc="Values far from the collection's median.",
 )
 
-FIGURES = ResultTable(
+FIGURES = Table(
     "collection_figures",
-    [
+    columns=[
         Column("name", TEXT, nullable=False, doc="What it shows"),
         Column("figure", OBJECT, nullable=False, doc="PNG"),
     ],
-    "Pictures of the distributions and correlations.",
+    doc="Pictures of the distributions and correlations.",
 )
 
 

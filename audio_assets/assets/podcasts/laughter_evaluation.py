@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from audio_assets.assets.podcasts.laughter_data import Part
 from audio_assets.assets.podcasts.laughter_predictions import MIN_DURATION_S, MIN_GAP_S
-from audio_assets.engine import FLOAT, INTEGER, TEXT, Column
-from audio_assets.engine.declare.training_asset import EvaluationTable
+from audio_assets.engine import FLOAT, INTEGER, TEXT, Column, Table
 
 Predicted = Sequence[NDArray[np.float32]]
 Rows = list[dict[str, Any]]
@@ -39,9 +38,9 @@ COLUMNS = (
 )
 
 
-def evaluation_table(model: str) -> EvaluationTable:
+def evaluation_table(model: str) -> Table:
     """The table of a model's metrics."""
-    return EvaluationTable(f"{model}_evaluation", COLUMNS, f"How good `{model}` is, on held-out episodes.")
+    return Table(f"{model}_evaluation", columns=COLUMNS, doc=f"How good `{model}` is, on held-out episodes.")
 
 
 def measure_labels(part: Part, predicted: Predicted, threshold: float) -> Rows:

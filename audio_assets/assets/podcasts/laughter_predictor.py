@@ -156,7 +156,7 @@ def _threshold(predictor: Any) -> float:
 
 
 @training_asset(
-    item=EPISODE,
+    items=EPISODE,
     upstream=UPSTREAM,
     config=LaughterConfig,
     group="laughter",
@@ -171,7 +171,7 @@ def laughter_predictor(training: Training, config: LaughterConfig) -> Trained:
 
 
 @training_asset(
-    item=EPISODE,
+    items=EPISODE,
     upstream=UPSTREAM,
     config=ForecasterConfig,
     group="laughter",
@@ -186,7 +186,7 @@ def laughter_forecaster(training: Training, config: ForecasterConfig) -> Trained
 
 
 @training_asset(
-    item=EPISODE,
+    items=EPISODE,
     upstream=UPSTREAM,
     config=TimerConfig,
     group="laughter",

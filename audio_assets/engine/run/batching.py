@@ -18,6 +18,6 @@ def batches(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
     >>> [[item.key for item in batch] for batch in batches(songs, 2)]
     [['b', 'c'], ['a']]
     """
-    ordered = sorted(items, key=lambda item: -item.duration_s)
+    ordered = sorted(items, key=lambda item: -item.size)
     for start in range(0, len(ordered), size):
         yield ordered[start : start + size]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import duckdb
 
-from audio_assets.engine.declare.tables import OBJECT, Column, ResultTable, Table
+from audio_assets.engine.declare.tables import OBJECT, Column
 from audio_assets.engine.platform import DICTIONARY, Platform
 from audio_assets.engine.run.trainings import kept_snapshot, note_mlflow_runs
 from audio_assets.resources.lake import LakeError
@@ -112,21 +112,16 @@ def _named_objects(platform: Platform, version: int | None) -> set[str]:
 
 def _object_columns(platform: Platform) -> Iterator[tuple[str, Column]]:
     """The columns that hold keys of objects, each with the name of its table."""
-    tables: list[Table | ResultTable] = [
-        *(asset.table for asset in platform.graph.assets),
-        *(table for collection in platform.collections for table in collection.tables),
-        *(table for training in platform.trainings for table in training.evaluation),
-    ]
-    for table in tables:
+    for table in platform.graph.tables.values():
         for column in table.columns:
             if column.type is OBJECT:
-                yield table.name, column
+                yield table.stored_as, column
 
 
 def _undeclared_tables(platform: Platform) -> set[str]:
     """Tables of the lake of which the data dictionary knows nothing, e.g. of a module not set now."""
     query = (
         "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' "
-        f"AND table_name NOT IN (SELECT table_name FROM {DICTIONARY})"
+        f"AND table_name NOT IN (SELECT table_name FROM {DICTIONARY.name})"
     )
     return {name for (name,) in platform.lake.rows(query)}

@@ -113,7 +113,7 @@ def keep_plan(
     items: Sequence[str] | None,
     options: RunOptions,
 ) -> tuple[Plan, KeptPlan]:
-    """Plan `names` for `items` and keep what is to be computed under `id`."""
+    """Plan `names` for `items` and keep what is to be computed of single items, if anything, under `id`."""
     with tempfile.TemporaryDirectory(prefix="audio-assets-plan-") as scratch:
         folder = Path(scratch)
         plan = platform.plan(names, items, options, keep=folder)
@@ -129,10 +129,12 @@ def keep_plan(
             )
             for name, part in plan.assets.items()
         }
+        files = sorted(folder.glob("*.parquet"))
         summary = {"snapshot": plan.snapshot, "counts": {n: vars(c) for n, c in counts.items()}}
-        for file in sorted(folder.glob("*.parquet")):
+        for file in files:
             platform.objects.put(_key(id, file.name), file)
-        platform.objects.put(_key(id, SUMMARY), json.dumps(summary).encode())
+        if files:
+            platform.objects.put(_key(id, SUMMARY), json.dumps(summary).encode())
     return plan, KeptPlan(id, plan.snapshot, counts, platform)
 
 
