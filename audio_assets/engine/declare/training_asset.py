@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 SPLITS = ("train", "validation", "test")
+WEEK_S = 7 * 24 * 3600.0
 
 
 class TrainingError(ValueError):
@@ -121,6 +122,8 @@ class TrainingAsset:
     description: str
     min_items: int = 1
     pool: str | None = None
+    time_limit_s: float = WEEK_S
+    memory_limit_gib: float | None = None
 
     def __call__(self, training: Training, config: Any) -> Trained:
         return self.fn(training, config)
@@ -159,11 +162,15 @@ def training_asset(
     evaluation: Sequence[EvaluationTable] = (),
     min_items: int = 1,
     pool: str | None = None,
+    time_limit_s: float = WEEK_S,
+    memory_limit_gib: float | None = None,
 ) -> Callable[[Callable[[Training, Any], Trained]], TrainingAsset]:
     """Make a function a training asset; the asset has the function's name.
 
     `upstream` are the item assets it reads, `config` its Dagster configuration; with fewer than
-    `min_items` items that have all of `upstream` it does not begin.
+    `min_items` items that have all of `upstream` it does not begin. It is computed by a worker, which is
+    ended if it takes longer than `time_limit_s`, or if it and the processes that it starts hold more than
+    `memory_limit_gib` (None: whatever there is).
     """
 
     def decorate(fn: Callable[[Training, Any], Trained]) -> TrainingAsset:
@@ -179,6 +186,8 @@ def training_asset(
             description=inspect.getdoc(fn) or "",
             min_items=min_items,
             pool=pool,
+            time_limit_s=time_limit_s,
+            memory_limit_gib=memory_limit_gib,
         )
 
     return decorate

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from audio_assets.engine.declare.outcomes import ItemResult, Outcome, ended
 from audio_assets.engine.declare.tables import Item
 from audio_assets.engine.declare.training_asset import SPLITS, Trained, Training, TrainingAsset, TrainingError
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.run.isolated_training import TrainingFailed, train
 from audio_assets.engine.run.model_card import model_card
 from audio_assets.engine.state.checkpoints import (
     CHECKPOINT_COLUMNS,
@@ -42,6 +44,7 @@ from audio_assets.engine.state.ledger import (
     replace_entry,
 )
 from audio_assets.engine.state.plan import DEFAULT, RunOptions, State
+from audio_assets.engine.workers.session import WorkerError
 from audio_assets.resources.lake import quoted
 from audio_assets.resources.system_metrics import system_metrics
 from audio_assets.resources.tracking import Tracker, training_root
@@ -62,11 +65,14 @@ def run_training(
 ) -> tuple[Checkpoint, bool]:
     """Train, unless a checkpoint made from the same is there; the checkpoint, and whether it is new.
 
-    A training that was killed resumes from the state it kept in its folder. A training that raises is
-    marked FAILED in MLflow, and its folder is kept.
+    It is a worker that trains; this process watches. A training that was killed or interrupted resumes from
+    the state it kept in its folder. One that raises, or whose worker dies, is marked FAILED in MLflow, and
+    its folder is kept.
 
     Raises:
-        TrainingError: no item has all upstream values, or the result is incomplete.
+        TrainingError: no item has all upstream values, the training raised, its worker died, or the result
+            is incomplete.
+        WorkerError: the training cannot be imported.
     """
     snapshot = platform.lake.snapshot()
     items, upstream = _ready_items(platform, asset, snapshot)
@@ -94,13 +100,17 @@ def run_training(
     started = time.monotonic()
     try:
         with system_metrics(tracker):
-            trained = asset.fn(training, config)
+            trained = train(platform.session, asset, training, config, EVERY_ITEM)
         _check(asset, trained, items)
         checkpoint = _keep(platform, asset, config, training, trained, upstream=upstream, run_id=run_id)
     except BaseException as error:
         tracker.end("FAILED")
-        if isinstance(error, Exception):  # what was only interrupted goes on the next time
-            result = ended(asset.name, EVERY_ITEM, error, time.monotonic() - started)
+        # What was interrupted, or found no worker, goes on the next time.
+        if isinstance(error, Exception) and not isinstance(error, WorkerError):
+            result = (
+                error.result if isinstance(error, TrainingFailed) else ended(asset.name, EVERY_ITEM, error)
+            )
+            result = replace(result, seconds=time.monotonic() - started)
             _note_outcome(platform, asset, config, name, result, run_id=run_id)
         raise
     tracker.end("FINISHED")
