@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import click
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -45,8 +45,13 @@ Some = Annotated[
 ]
 
 
+ENDING = ExitStack()
+"""What is closed when a command has ended, however it ends."""
+
+
 @app.callback()
-def _before_commands() -> None:
+def _before_commands(context: typer.Context) -> None:
+    context.call_on_close(ENDING.close)
     for name, meant in unknown_variables(os.environ).items():
         hint = f"; {meant} is one" if meant else ", or of another version"
         err.print(f"{name} is set, but is no setting{hint}: it is ignored.", markup=False, soft_wrap=True)
@@ -61,7 +66,7 @@ def open_platform() -> Platform:
     from audio_assets.orchestration.instance import prepare_dagster_home
 
     platform = current_platform()
-    click.get_current_context().call_on_close(platform.session.close)
+    ENDING.callback(platform.session.close)
     platform.prepare()
     prepare_dagster_home(platform.settings)  # so that `dagster` commands find it; loads no Dagster
     return platform

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 import time
 from collections.abc import Sequence
@@ -15,13 +14,9 @@ from audio_assets.engine.declare.outcomes import ItemResult, NotApplicable, Outc
 from audio_assets.engine.declare.roles import Role
 from audio_assets.engine.declare.tables import InvalidRow, Item, Row
 from audio_assets.engine.run.blobs import remove_files, store_blobs
+from audio_assets.engine.run.importing import CodeChanged, importable
 from audio_assets.engine.run.tasks import ItemTask, Task, Upstream, WorkerSetup
 from audio_assets.engine.workers.session import Emit, Limits, Step
-from audio_assets.errors import UserError
-
-
-class CodeChanged(UserError):
-    """Files were edited after the run began."""
 
 
 class UpstreamFailed(Exception):
@@ -36,10 +31,10 @@ class Computer:
     """
 
     def __init__(self, setup: WorkerSetup, emit: Emit) -> None:
-        self._assets = [_find(*reference) for reference in setup.assets]
+        self._assets = [importable(*reference, ItemAsset) for reference in setup.assets]
         for asset in self._assets:
             if asset.code(setup.backends).digest != setup.code[asset.name]:
-                raise CodeChanged(f"the code of {asset.name} was edited during the run; start the run again")
+                raise CodeChanged(asset.name)
         self._setup = setup
         self._emit = emit
         self._backends: dict[str, Any] = {}
@@ -174,17 +169,6 @@ class Computer:
 def _size(returned: object) -> str:
     kind = type(returned).__name__
     return f"a {kind} of {len(returned)}" if isinstance(returned, Sequence) else f"a {kind}"
-
-
-def _find(module: str, name: str) -> ItemAsset:
-    if module == "__main__":
-        raise TypeError(
-            f"{name} is defined in a script or notebook; workers can import it from a module only"
-        )
-    asset = getattr(importlib.import_module(module), name)
-    if not isinstance(asset, ItemAsset):
-        raise TypeError(f"{module}.{name} is {type(asset).__name__}, wanted an item asset")
-    return asset
 
 
 def _open(asset: ItemAsset, task: ItemTask, opened: dict[str, Any]) -> Any:
