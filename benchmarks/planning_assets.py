@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audio_assets.engine import INTEGER, Column, ItemKind, Table, item_asset
+from audio_assets.engine import INTEGER, Column, ItemKind, Table
 from benchmarks.engine_overhead_assets import open_note
 
 NOTE = ItemKind("note", "notes", open_note)

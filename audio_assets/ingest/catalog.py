@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from audio_assets.audio.decode import AudioError, readable
 from audio_assets.audio.signal import Signal
-from audio_assets.engine import BOOLEAN, FLOAT, INTEGER, TEXT, TIMESTAMP, Column, Item, ItemKind
+from audio_assets.engine import BOOLEAN, FLOAT, INTEGER, TEXT, TIMESTAMP, Column, Item, ItemKind, Size
 from audio_assets.ingest.inspect import hash_file
 from audio_assets.ingest.uris import from_uri
 

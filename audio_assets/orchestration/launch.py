@@ -110,6 +110,7 @@ def launch(
     names: Sequence[str],
     options: RunOptions = DEFAULT,
     keys: Sequence[str] | None = None,
+    *,
     parameters: Parameters | None = None,
     on_plan: Callable[[Plan], None] = lambda plan: None,
 ) -> Finished:

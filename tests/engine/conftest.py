@@ -13,8 +13,8 @@ import dagster as dg
 import pytest
 
 from audio_assets.engine import FLOAT, TEXT, Column
-from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.declare.asset import Asset
+from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.items import BundleRun, Summary
 from audio_assets.engine.state.catalog import catalog_tables, write_items

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from audio_assets.engine.declare.asset import Asset, fingerprint
@@ -190,5 +190,3 @@ def _judge(question, asset, entry, expected, changed, waits) -> Verdict:
     }[state]
     is_tried = entry is not None and entry.run_id in options.tried and entry.fingerprint == expected
     return Verdict(state, why, wanted and expected is not None and not is_tried, expected, waits)
-
-

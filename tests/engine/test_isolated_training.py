@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from audio_assets.engine.state.plan import RunOptions
 from mlflow import MlflowClient
 
 from audio_assets.engine.code.state import CodeState
@@ -18,7 +19,6 @@ from audio_assets.engine.declare.outcomes import Outcome
 from audio_assets.engine.declare.training_asset import Training, TrainingError
 from audio_assets.engine.run.isolated_training import TrainingFailed, train
 from audio_assets.engine.run.trainings import needs_training, run_training
-from audio_assets.engine.state.plan import RunOptions
 from audio_assets.engine.workers.session import WorkerError
 from audio_assets.resources.tracking import Tracker
 from tests.engine import toys

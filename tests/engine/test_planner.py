@@ -86,11 +86,17 @@ def worlds(draw) -> World:
         fitting = [a for a in assets if set(a.items) & set(items) and not isinstance(a, TrainingAsset)]
         upstream = draw(st.lists(st.sampled_from(fitting), unique=True, max_size=3)) if fitting else []
         optional = frozenset(a.name for a in upstream if draw(st.booleans()))
-        common = dict(
-            fn=function, name=f"w{n}", tables=(Table(f"w{n}"),), items=items, group="g", code_version="1",
-            upstream=tuple(a.name for a in upstream), optional_upstream=optional,
-            reads=draw(st.sampled_from([(), ("title",)])),
-        )  # fmt: skip
+        common = {
+            "fn": function,
+            "name": f"w{n}",
+            "tables": (Table(f"w{n}"),),
+            "items": items,
+            "group": "g",
+            "code_version": "1",
+            "upstream": tuple(a.name for a in upstream),
+            "optional_upstream": optional,
+            "reads": draw(st.sampled_from([(), ("title",)])),
+        }
         if draw(st.booleans()):
             assets.append(CollectionAsset(**common))
         else:
@@ -115,7 +121,11 @@ def computed_worlds(draw) -> World:
     ledger: Ledger = {}
     for asset, per_item in verdicts(everything, world.catalog, {}).items():
         for item, verdict in per_item.items():
-            fate = draw(st.sampled_from(["ok", "ok", "ok", "n/a", "failed", "died", "bad", "none", "old", "drifted", "tried"]))
+            fate = draw(
+                st.sampled_from(
+                    ["ok", "ok", "ok", "n/a", "failed", "died", "bad", "none", "old", "drifted", "tried"]
+                )
+            )
             if fate == "none" or verdict.fingerprint is None:
                 continue
             row = world.catalog.get(item)

@@ -6,11 +6,11 @@ import threading
 from dataclasses import replace
 
 import pytest
+from audio_assets.engine.state.plan import State
 
 from audio_assets.engine import FLOAT, INTEGER, TEXT, Column
 from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.state.plan import State
 from tests.engine.conftest import CATALOG, Bench, make_bench, quick_lake
 from tests.engine.toys import NOTE, lengths, words
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from audio_assets.engine.state.plan import DEFAULT, RunOptions, State
 
 from audio_assets.engine import Outcome
 from audio_assets.engine.code import source
@@ -18,7 +19,6 @@ from audio_assets.engine.run.isolated import crew_of
 from audio_assets.engine.run.items import BundleRun
 from audio_assets.engine.run.progress import watching
 from audio_assets.engine.state.ledger import forget
-from audio_assets.engine.state.plan import DEFAULT, RunOptions, State
 from audio_assets.engine.workers.process import WorkerProcess
 from tests.engine import toys
 from tests.engine.conftest import ALL, Bench, make_bench

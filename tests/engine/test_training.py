@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from audio_assets.engine.state.plan import RunOptions
 from mlflow import MlflowClient
 from pydantic import BaseModel
 from safetensors.numpy import save_file
@@ -23,7 +24,6 @@ from audio_assets.engine.declare.training_asset import (
 )
 from audio_assets.engine.run.trainings import needs_training, note_mlflow_runs, run_training
 from audio_assets.engine.state.checkpoints import latest_checkpoint
-from audio_assets.engine.state.plan import RunOptions
 from audio_assets.resources.tracking import Tracker, flush_all
 from tests.engine import toys
 from tests.engine.conftest import Bench, make_bench

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audio_assets.assets.catalog import TRACK
-from audio_assets.engine import FLOAT, INTEGER, OBJECT, TEXT, Blob, Collection, Column, Item, Table, collection_asset
+from audio_assets.engine import (
+    FLOAT,
+    INTEGER,
+    OBJECT,
+    TEXT,
+    Blob,
+    Collection,
+    Column,
+    Item,
+    Table,
+    collection_asset,
+)
 from audio_assets.engine.declare.splits import split_items
 from audio_assets.features.distributions import (
     NO_QUANTITIES,

@@ -180,9 +180,7 @@ def fingerprint(parts: Iterable[str | None]) -> str:
     return whole.hexdigest()[:32]
 
 
-def keyword_parameters(
-    fn: Callable[..., Any], given: Iterable[str], where: str
-) -> dict[str, Any]:
+def keyword_parameters(fn: Callable[..., Any], given: Iterable[str], where: str) -> dict[str, Any]:
     """The keyword-only parameters of a function that it is not `given`, with their defaults.
 
     Raises:

@@ -250,7 +250,9 @@ def training_asset(
                 f"{where} has the parameters {', '.join(own)}; those of a training stand in {config.__name__}."
             )
         if SEED in config.model_fields:
-            raise DeclarationError(f"{where}: {config.__name__} has a field {SEED}, which every training has.")
+            raise DeclarationError(
+                f"{where}: {config.__name__} has a field {SEED}, which every training has."
+            )
         return TrainingAsset(
             fn=fn,
             name=fn.__name__,

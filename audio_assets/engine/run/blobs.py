@@ -24,6 +24,12 @@ def store_blobs(objects: Objects, prefix: str, index: int, row: Row) -> Row:
     return found
 
 
+def blob_bytes(row: Row) -> int:
+    """The size of the row's blobs together."""
+    data = [value.data for value in row.values() if isinstance(value, Blob)]
+    return sum(part.stat().st_size if isinstance(part, Path) else len(part) for part in data)
+
+
 def remove_files(returned: Any) -> None:
     """Remove the files of blobs, whatever else is wrong with what an asset returned."""
     rows = returned if isinstance(returned, list | tuple) else [returned]

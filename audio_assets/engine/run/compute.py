@@ -13,7 +13,7 @@ from audio_assets.engine.declare.item_asset import MODEL, OBJECTS, RECORD, ItemA
 from audio_assets.engine.declare.outcomes import ItemResult, NotApplicable, Outcome, ended
 from audio_assets.engine.declare.roles import Role
 from audio_assets.engine.declare.tables import InvalidRow, Item, Row
-from audio_assets.engine.run.blobs import remove_files, store_blobs
+from audio_assets.engine.run.blobs import blob_bytes, remove_files, store_blobs
 from audio_assets.engine.run.importing import CodeChanged, importable
 from audio_assets.engine.run.tasks import ItemTask, Task, Upstream, WorkerSetup
 from audio_assets.engine.workers.session import Emit, Limits, Step
@@ -88,11 +88,11 @@ class Computer:
         started = time.perf_counter()
         try:
             returned = asset.fn(value, *inputs, **self._keywords(asset, [task.item]))
-            rows = self._stored(asset, task, returned)
+            rows, stored = self._stored(asset, task, returned)
         except Exception as error:
             return ended(asset.name, task.item.key, error, time.perf_counter() - started)
         seconds = time.perf_counter() - started
-        return ItemResult(asset.name, task.item.key, Outcome.OK, rows, seconds=seconds)
+        return ItemResult(asset.name, task.item.key, Outcome.OK, rows, seconds=seconds, bytes=stored)
 
     def _compute_batch(
         self, asset: ItemAsset, entries: list[tuple[ItemTask, Any, list[Any]]]
@@ -124,10 +124,10 @@ class Computer:
         try:
             if isinstance(result, Exception):
                 raise result
-            rows = self._stored(asset, task, result)
+            rows, stored = self._stored(asset, task, result)
         except Exception as error:
             return ended(asset.name, task.item.key, error, seconds)
-        return ItemResult(asset.name, task.item.key, Outcome.OK, rows, seconds=seconds)
+        return ItemResult(asset.name, task.item.key, Outcome.OK, rows, seconds=seconds, bytes=stored)
 
     def _keywords(self, asset: ItemAsset, items: Sequence[Item]) -> dict[str, Any]:
         keywords = {**asset.parameters, **self._setup.parameters.get(asset.name, {})}
@@ -156,12 +156,13 @@ class Computer:
             raise backend.with_traceback(None)
         return backend
 
-    def _stored(self, asset: ItemAsset, task: ItemTask, returned: Any) -> list[Row]:
-        """The checked rows, with the keys under which their blobs are stored now."""
+    def _stored(self, asset: ItemAsset, task: ItemTask, returned: Any) -> tuple[list[Row], int]:
+        """The checked rows, with the keys under which their blobs are stored now, and the blobs' bytes."""
         prefix = f"{asset.name}/{task.item.key}/{task.fingerprints[asset.name]}"
         try:
             rows = asset.table.check_rows(returned)
-            return [store_blobs(self._setup.objects, prefix, n, row) for n, row in enumerate(rows)]
+            size = sum(blob_bytes(row) for row in rows)
+            return [store_blobs(self._setup.objects, prefix, n, row) for n, row in enumerate(rows)], size
         finally:
             remove_files(returned)
 

@@ -21,7 +21,14 @@ from audio_assets.engine.run.progress import observer
 from audio_assets.engine.run.tasks import ItemTask, Task, Upstream
 from audio_assets.engine.state.catalog import text_table
 from audio_assets.engine.state.kept import KeptPlan, Value
-from audio_assets.engine.state.ledger import LEDGER, Computed, Entry, read_entries, with_quarantine, write_results
+from audio_assets.engine.state.ledger import (
+    LEDGER,
+    Computed,
+    Entry,
+    read_entries,
+    with_quarantine,
+    write_results,
+)
 from audio_assets.engine.state.planner import value_fingerprint
 from audio_assets.resources.lake import quote, quoted
 
@@ -194,7 +201,8 @@ class BundleRun:
         """The plan's values as tasks, as far as they still fit what the lake holds."""
         names = {asset.name for asset in self._assets}
         groups = (
-            [value for value in group if value.asset in names] for group in self._plan.values(self._bundle.name)
+            [value for value in group if value.asset in names]
+            for group in self._plan.values(self._bundle.name)
         )
         groups = (group for group in groups if group)
         size = self._assets[0].batch_size
@@ -238,7 +246,12 @@ class BundleRun:
             value = by_asset.get(asset.name)
             if value is None:
                 continue
-            made = None if item is None else self._fitting(asset, value, item, texts, entries, fingerprints)
+            made = None
+            if item is not None:
+                reads = fingerprint(texts[item.key][n] for n in asset.reads) if asset.reads else None
+                made = self._fitting(
+                    asset, value, item, reads_hash=reads, entries=entries, planned=fingerprints
+                )
             if made is None:
                 self.summaries[asset.name].left += 1
                 continue
@@ -256,7 +269,8 @@ class BundleRun:
         asset: ItemAsset,
         value: Value,
         item: Item,
-        texts: Mapping[str, Mapping[str, str | None]],
+        *,
+        reads_hash: str | None,
         entries: Mapping[tuple[str, str], Entry],
         planned: Mapping[str, str],
     ) -> _Made | None:
@@ -269,7 +283,6 @@ class BundleRun:
                 found = entry.fingerprint
             if found != wanted:
                 return None
-        reads_hash = fingerprint(texts[item.key][n] for n in asset.reads) if asset.reads else None
         recipe = self._recipes[asset.name]
         if value_fingerprint(recipe, item.content_hash, reads_hash, value.upstream) != value.fingerprint:
             return None

@@ -148,7 +148,11 @@ def _train(job: _Job) -> Checkpoint:
         tracker.end(FAILED)
         # What was interrupted, or found no worker, goes on the next time.
         if isinstance(error, Exception) and not isinstance(error, WorkerError):
-            result = error.result if isinstance(error, TrainingFailed) else ended(job.asset.name, EVERY_ITEM, error)
+            result = (
+                error.result
+                if isinstance(error, TrainingFailed)
+                else ended(job.asset.name, EVERY_ITEM, error)
+            )
             entry = _entry(job, replace(result, seconds=time.monotonic() - started))
             job.platform.lake.write(lambda c: replace_entry(c, entry, job.execution.run_id))
         raise
@@ -215,7 +219,14 @@ def _keep(job: _Job, trained: Trained, result: ItemResult) -> Checkpoint:
         asset, trained.metrics, len(trained.split), adopted, is_in_force=job.is_in_force
     )
     checkpoint = Checkpoint(
-        name, asset.name, prefix, licences, dict(trained.metrics), len(trained.split), job.recipe.digest, because
+        name,
+        asset.name,
+        prefix,
+        licences,
+        dict(trained.metrics),
+        len(trained.split),
+        job.recipe.digest,
+        because,
     )
     code = platform.code[asset.name]
     row = {

@@ -74,9 +74,7 @@ def shown_checkpoints(lake: Lake) -> dict[str, str]:
     return dict(lake.rows(f"SELECT asset, checkpoint FROM {SHOWN.name}"))
 
 
-def adopt(
-    connection: duckdb.DuckDBPyConnection, checkpoint: Checkpoint, *, is_pinned: bool
-) -> None:
+def adopt(connection: duckdb.DuckDBPyConnection, checkpoint: Checkpoint, *, is_pinned: bool) -> None:
     """Adopt a checkpoint, within the caller's transaction."""
     row = {
         "asset": checkpoint.asset,

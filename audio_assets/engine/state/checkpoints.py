@@ -108,7 +108,7 @@ class Checkpoint:
         except ObjectError as error:
             raise CheckpointError(
                 f"The files of checkpoint {self.checkpoint} of {self.asset} are gone: {error} Adopt another "
-                f"(`audio-assets sql \"SELECT checkpoint, created_at FROM checkpoints WHERE asset = "
+                f'(`audio-assets sql "SELECT checkpoint, created_at FROM checkpoints WHERE asset = '
                 f"'{self.asset}'\"`, `audio-assets adopt CHECKPOINT`), or train again with "
                 f"`audio-assets run {self.asset} --all`."
             ) from error
@@ -132,7 +132,9 @@ def read_checkpoint(lake: Lake, name: str) -> Checkpoint | None:
 
 def checkpoints_of(lake: Lake, names: Iterable[str]) -> dict[str, Checkpoint]:
     """Checkpoints by name; those that are not there are left out."""
-    rows = lake.rows(f"SELECT {_COLUMNS} FROM checkpoints WHERE checkpoint IN (SELECT unnest({quoted(names)}))")
+    rows = lake.rows(
+        f"SELECT {_COLUMNS} FROM checkpoints WHERE checkpoint IN (SELECT unnest({quoted(names)}))"
+    )
     return {row[0]: _checkpoint(row) for row in rows}
 
 

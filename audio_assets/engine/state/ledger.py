@@ -92,9 +92,9 @@ class Entry:
     reason: str | None
 
 
-def read_entries(lake: Lake, assets: Mapping[str, str], items: Sequence[str], snapshot: int) -> dict[
-    tuple[str, str], Entry
-]:
+def read_entries(
+    lake: Lake, assets: Mapping[str, str], items: Sequence[str], snapshot: int
+) -> dict[tuple[str, str], Entry]:
     """The entries of `items` by asset and item, as of a snapshot; `assets` has the checkpoint of each."""
     if not assets:
         return {}
@@ -105,8 +105,7 @@ def read_entries(lake: Lake, assets: Mapping[str, str], items: Sequence[str], sn
         f"WHERE (asset, checkpoint) IN ({listed}) AND item IN (SELECT unnest({quoted(items)}))"
     )
     return {
-        (asset, item): Entry(Outcome(outcome), found, reason)
-        for asset, item, outcome, found, reason in rows
+        (asset, item): Entry(Outcome(outcome), found, reason) for asset, item, outcome, found, reason in rows
     }
 
 

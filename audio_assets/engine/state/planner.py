@@ -27,9 +27,9 @@ from audio_assets.engine.declare.asset import EVERY_ITEM, Asset, Recipe, fingerp
 from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.outcomes import Outcome
-from audio_assets.engine.declare.tables import ItemKind
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.state.catalog import text_table
+from audio_assets.engine.state.checkpoints import TRAINING_ITEMS
 from audio_assets.engine.state.ledger import DEATHS_TO_QUARANTINE, LEDGER
 from audio_assets.engine.state.states import DEFAULT, RunOptions, State, Why
 from audio_assets.resources.lake import Lake, quote, quoted
@@ -170,7 +170,9 @@ class _Planning:
         self._number = {asset.name: n for n, asset in enumerate(self._assets)}
         self._kinds = list({kind.name: kind for a in self._assets for kind in a.items}.values())
         self._is_upstream = {u for asset in self._selected for u in asset.upstream}
-        self._reads = {reads: n for n, reads in enumerate(dict.fromkeys(a.reads for a in self._assets if a.reads))}
+        self._reads = {
+            reads: n for n, reads in enumerate(dict.fromkeys(a.reads for a in self._assets if a.reads))
+        }
         wholes = [n for n, a in enumerate(self._assets) if not isinstance(a, ItemAsset)]
         self._wholes = f"{wholes}::UTINYINT[]"
         self._open = 0
@@ -217,7 +219,7 @@ class _Planning:
             size = _name("t", kind.size.column) if kind.size else "0"
             parts.append(
                 f"SELECT {number}::UTINYINT AS kind, t.item, t.content_hash, hash(t.content_hash) AS content, "
-                f'coalesce({size}, 0)::DOUBLE AS size{hashes} FROM {self._lake(kind.plural, "t")}'
+                f"coalesce({size}, 0)::DOUBLE AS size{hashes} FROM {self._lake(kind.plural, 't')}"
                 + (f" JOIN {self._lake(text_table(kind.plural), 'x')} USING (item)" if reads else "")
                 + (" SEMI JOIN plan_wanted USING (item)" if items is not None else "")
             )
@@ -228,7 +230,9 @@ class _Planning:
 
     def _read_ledger(self) -> None:
         """Of every entry what planning needs, in numbers."""
-        self._connection.register("plan_recipes", pa.Table.from_pylist([*map(self._told, self._assets)], TOLD))
+        self._connection.register(
+            "plan_recipes", pa.Table.from_pylist([*map(self._told, self._assets)], TOLD)
+        )
         reads = "".join(f" WHEN {n} THEN i.reads_{n}" for n in self._reads.values())
         same_reads = f"l.reads_hash IS NOT DISTINCT FROM (CASE r.reads{reads} END)" if reads else "true"
         has_trainings = any(isinstance(asset, TrainingAsset) for asset in self._assets)
@@ -259,7 +263,7 @@ class _Planning:
                 END)::UTINYINT AS changed,
                 list_contains({quoted(sorted(self._question.options.tried))}, l.run_id) AS is_tried,
                 l.checkpoint <> r.checkpoint AS is_other{more}
-            FROM {self._lake(LEDGER.name, 'l')}
+            FROM {self._lake(LEDGER.name, "l")}
             JOIN plan_recipes AS r ON l.asset = r.asset
             JOIN plan_items AS i ON l.item = i.item
             -- not as a condition that joins, or DuckDB would first join recipes with items
@@ -282,8 +286,7 @@ class _Planning:
         is_chosen = f"list_contains({chosen}::UTINYINT[], asset)"
         fits = f"outcome <= {_outcome(Outcome.NOT_APPLICABLE)} AND NOT is_other"
         per_kind = " ".join(
-            f"WHEN {number} THEN "
-            f"{sum(isinstance(a, ItemAsset) and a.item is kind for a in self._assets)}"
+            f"WHEN {number} THEN {sum(isinstance(a, ItemAsset) and a.item is kind for a in self._assets)}"
             for number, kind in enumerate(self._kinds)
         )
         everything = _sql(self._question.options.everything)
@@ -482,7 +485,11 @@ class _Planning:
             f"outcome = {_outcome(Outcome.OK)} AS is_ok FROM (FROM plan_entries WHERE asset = {number}) AS e "
             f"{self._of_others}"
         )
-        return f"({fine} UNION ALL SELECT id, fp, is_ok FROM {self._current(name)})" if self._open else f"({fine})"
+        return (
+            f"({fine} UNION ALL SELECT id, fp, is_ok FROM {self._current(name)})"
+            if self._open
+            else f"({fine})"
+        )
 
     # --- values of all items together ---
 
@@ -550,7 +557,9 @@ class _Planning:
         names = [n for n in asset.upstream if isinstance(self._question.graph.by_name[n], ItemAsset)]
         return [
             TrainingItem(item, digest, {n: v for n, v in zip(names, values, strict=True) if v is not None})
-            for item, digest, values in self._rows("SELECT item, digest, upstream FROM plan_data ORDER BY item")
+            for item, digest, values in self._rows(
+                "SELECT item, digest, upstream FROM plan_data ORDER BY item"
+            )
         ]
 
     def _fitting(self, asset: Asset, per_item: Sequence[str]) -> str:
@@ -572,7 +581,9 @@ class _Planning:
             parts.append(_sized(f"i.reads_{self._reads[asset.reads]}"))
         parts += [_sized(f"u{n}.fp") for n in range(len(per_item))]
         found = "".join(f", u{n}.fp IS NOT NULL OR NULL AS found_{n}" for n in range(len(per_item)))
-        listed = ", ".join(f"u{n}.fp" for n in range(len(per_item))) if isinstance(asset, TrainingAsset) else ""
+        listed = (
+            ", ".join(f"u{n}.fp" for n in range(len(per_item))) if isinstance(asset, TrainingAsset) else ""
+        )
         kinds = ", ".join(str(self._kinds.index(kind)) for kind in asset.items)
         return f"""
             CREATE OR REPLACE TEMP TABLE plan_data AS
@@ -606,7 +617,8 @@ class _Planning:
         rows = self._rows(
             "SELECT count(*) FILTER (WHERE now.digest IS DISTINCT FROM old.digest) "
             "/ greatest(count(now.item), count(old.item), 1) FROM plan_data AS now FULL JOIN "
-            f"(SELECT item, digest FROM {self._lake('training_items', 't')} WHERE checkpoint = {quote(checkpoint)}) AS old "
+            f"(SELECT item, digest FROM {self._lake(TRAINING_ITEMS.name, 't')} "
+            f"WHERE checkpoint = {quote(checkpoint)}) AS old "
             "USING (item)"
         )
         return float(rows[0][0])
@@ -652,9 +664,7 @@ def value_fingerprint(
     return fingerprint([recipe.digest, content_hash, *([reads_hash] if reads_hash else []), *upstream])
 
 
-def item_digest(
-    item: str, content_hash: str, reads_hash: str | None, upstream: Sequence[str | None]
-) -> str:
+def item_digest(item: str, content_hash: str, reads_hash: str | None, upstream: Sequence[str | None]) -> str:
     """One item's part in a value of all items together; `reads_hash` where the asset reads."""
     return fingerprint([item, content_hash, *([reads_hash] if reads_hash else []), *upstream])
 
