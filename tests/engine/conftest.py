@@ -22,7 +22,6 @@ from audio_assets.engine.state.kept import keep_plan
 from audio_assets.engine.state.ledger import Computed
 from audio_assets.engine.state.planner import Plan
 from audio_assets.engine.state.states import DEFAULT, RunOptions, State
-from audio_assets.orchestration.items import EXECUTOR_CONFIG, build_bundle_asset
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
@@ -100,6 +99,8 @@ class Bench:
         return self.platform.lake.rows(sql)
 
     def definitions(self) -> dg.Definitions:
+        from audio_assets.orchestration.items import EXECUTOR_CONFIG, build_bundle_asset
+
         assets = [build_bundle_asset(self.platform, bundle) for bundle in self.platform.graph.bundles]
         return dg.Definitions(
             assets=[dg.AssetSpec("notes"), *assets],

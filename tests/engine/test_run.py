@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from audio_assets.engine.state.plan import DEFAULT, RunOptions, State
 
 from audio_assets.engine import Outcome
 from audio_assets.engine.code import source
@@ -18,7 +17,9 @@ from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.run.isolated import crew_of
 from audio_assets.engine.run.items import BundleRun
 from audio_assets.engine.run.progress import watching
+from audio_assets.engine.state.kept import StalePlanError, keep_plan, kept_plan
 from audio_assets.engine.state.ledger import forget
+from audio_assets.engine.state.states import DEFAULT, RunOptions, State
 from audio_assets.engine.workers.process import WorkerProcess
 from tests.engine import toys
 from tests.engine.conftest import ALL, Bench, make_bench
@@ -42,7 +43,7 @@ def test_a_run_stores_rows_and_ledger_entries_together_and_a_second_does_nothing
     bench.add(NOTES)
     summaries = bench.run(EVERY)
     assert summaries["lengths"].outcomes == {Outcome.OK: 2, Outcome.FAILED: 1, Outcome.NOT_APPLICABLE: 1}
-    assert summaries["ratios"].blocked == 1
+    assert summaries["ratios"].left == 1, "its upstream failed in this very run"
     assert outcomes(bench) == {
         "lengths": {"a": "ok", "b": "failed", "c": "not_applicable", "d": "ok"},
         "words": dict.fromkeys("abcd", "ok"),
@@ -176,8 +177,8 @@ def test_an_object_that_does_not_fit_on_the_disk_fails_its_item_and_leaves_no_pa
     assert ledger == {"b": None, "c": None}
     objects = bench.platform.objects
     stored = dict(bench.query("SELECT item, copy FROM copies"))
-    assert {key for key, _ in objects.modified()} == set(stored.values())
-    files = [path for path in Path(objects.root).rglob("*") if path.is_file()]
+    assert {key for key, _ in objects.modified() if key.startswith("copies/")} == set(stored.values())
+    files = [path for path in Path(objects.root, "copies").rglob("*") if path.is_file()]
     assert len(files) == 2
     assert {item: objects.get(key) for item, key in stored.items()} == {"b": b"small", "c": b"small too"}
 
@@ -216,30 +217,61 @@ def test_values_of_code_that_was_edited_are_found_and_redone_only_when_asked(tmp
     bench.run(["shouts"], items=["a"])
     (tmp_path / "drifting.py").write_text(DRIFTING.replace('"!"', '"!!!"'))
     bench = reopened()
-    assert bench.platform.states() == {"shouts": {"a": State.DRIFTED, "b": State.MISSING}}
+    assert [bench.state("shouts", item) for item in "ab"] == [State.DRIFTED, State.MISSING]
     bench.run(["shouts"])
     assert bench.query("SELECT item, shout FROM shouts ORDER BY item") == [("a", "ONE!"), ("b", "TWO!!!")]
-    assert bench.platform.states() == {"shouts": {"a": State.DRIFTED, "b": State.OK}}
+    assert [bench.state("shouts", item) for item in "ab"] == [State.DRIFTED, State.OK]
     bench.run(["shouts"], RunOptions(drifted=True))
     assert bench.query("SELECT item, shout FROM shouts ORDER BY item") == [("a", "ONE!!!"), ("b", "TWO!!!")]
-    assert bench.platform.states() == {"shouts": {"a": State.OK, "b": State.OK}}
+    assert [bench.state("shouts", item) for item in "ab"] == [State.OK, State.OK]
 
 
-def test_upstream_is_read_as_it_was_planned_though_another_run_computes_it_anew_meanwhile(bench):
+def test_a_value_whose_upstream_another_run_computes_anew_meanwhile_is_left_to_the_next_plan(bench):
     bench.add({"a": "two words"})
     bench.run(["lengths", "words"])
-    (bundle,) = [b for b in bench.platform.graph.bundles if b.name == "note_more_toys"]
-    items = bench.platform.items(toys.NOTE)
-    run = BundleRun(bench.platform, bundle, ["ratios"], items, DEFAULT, run_id="slow run")
+    _, kept = keep_plan(bench.platform, "slow", ["ratios"], None, DEFAULT)
     newer = [replace(a, code_version="2") if a.name == "lengths" else a for a in ALL]
     other = Bench(replace(bench.platform, graph=AssetGraph.of(newer)), bench.folder)
     (bench.folder / "a.txt").write_text("two other words")
     other.run(["lengths"])
-    assert bench.query("SELECT characters FROM lengths") == [(15,)]
-    list(run)
-    assert bench.query("SELECT characters_per_word FROM ratios") == [(4.5,)], "9 characters, 2 words"
-    plan = other.platform.plan(toys.NOTE, ["ratios"], items)
-    assert plan["ratios"].states == {"a": State.STALE}
+    (bundle,) = [b for b in bench.platform.graph.bundles if b.name == "note_more_toys"]
+    run = BundleRun(bench.platform, bundle, ["ratios"], kept, run_id="slow run")
+    assert list(run) == []
+    assert run.summaries["ratios"].left == 1
+    assert bench.query("SELECT * FROM ratios") == []
+    other.run(["ratios"])
+    assert bench.query("SELECT characters_per_word FROM ratios") == [(7.5,)], "15 characters, and the 2 words there were"
+
+
+def test_a_value_whose_upstream_changes_while_it_is_computed_is_not_stored(bench):
+    bench.add({"a": "slow 1", "b": "quick"})
+    bench.run(["lengths"])
+    _, kept = keep_plan(bench.platform, "slow", ["lengths", "remarks"], None, RunOptions(everything=True))
+    (bundle,) = [b for b in bench.platform.graph.bundles if b.name == "note_more_toys"]
+    run = BundleRun(bench.platform, bundle, ["remarks"], kept, run_id="slow run")
+    chunks = iter(run)
+    compute, run._store = run._store, lambda chunk: (forget_lengths(bench), compute(chunk))[1]
+    assert [one for chunk in chunks for one in chunk] == []
+    assert run.summaries["remarks"].left == 2
+    assert bench.query("SELECT * FROM remarks") == []
+
+
+def forget_lengths(bench: Bench) -> None:
+    bench.platform.lake.write(lambda c: c.execute("DELETE FROM ledger WHERE asset = 'lengths'"))
+
+
+def test_a_plan_is_refused_once_the_code_or_the_parameters_are_others(bench):
+    bench.add({"a": "two words"})
+    names = ["lengths", "words", "ratios"]
+    _, kept = keep_plan(bench.platform, "old", names, None, DEFAULT)
+    other = bench.with_settings(parameters={"ratios": {"scale": 2.0}})
+    reread = kept_plan(other.platform, "old")
+    reread.check(["lengths", "words"])
+    with pytest.raises(StalePlanError, match=r"recipe .* of ratios is not what this run was planned with"):
+        reread.check(names)
+    edited = replace(reread, counts={n: replace(c, code="other") for n, c in kept.counts.items()})
+    with pytest.raises(StalePlanError, match="The code of lengths is not what"):
+        edited.check(names)
 
 
 def test_an_upstream_of_many_rows_keeps_its_order_when_read_from_the_lake(tmp_path):
@@ -258,7 +290,7 @@ def test_chunks_are_stored_before_they_are_handed_out_and_are_no_larger_than_set
     def look(chunk):
         sizes.append(len(chunk))
         stored = {(a, i) for a, i in bench.query("SELECT asset, item FROM ledger")}
-        assert {(r.asset, r.item) for r in chunk} <= stored
+        assert {one.key[:2] for one in chunk} <= stored
         assert len(stored) == sum(sizes)
 
     bench.run(["lengths", "words"], on_chunk=look)
@@ -285,35 +317,30 @@ def test_results_are_stored_after_the_set_time_although_the_chunk_is_not_full(tm
     bench = make_bench(tmp_path, chunk_seconds=0.5)
     bench.add({"a": "quick", "b": "slow 2"})
     seen = []
-    bench.run(["lengths"], on_chunk=lambda chunk: seen.append([result.item for result in chunk]))
+    bench.run(["lengths"], on_chunk=lambda chunk: seen.append([one.result.item for one in chunk]))
     assert seen == [["a"], ["b"]]
 
 
-def test_whoever_watches_is_told_of_totals_and_of_each_result(bench):
+def test_whoever_watches_is_told_of_each_result(bench):
     bench.add(NOTES)
 
     class Watcher:
-        totals: dict = {}  # noqa: RUF012
         seen: list = []  # noqa: RUF012
-
-        def planned(self, totals):
-            self.totals.update(totals)
 
         def finished(self, result):
             self.seen.append((result.asset, result.item))
 
     with watching(Watcher()):
         bench.run(["lengths", "words"])
-    assert Watcher.totals == {"lengths": 4, "words": 4}
     assert sorted(Watcher.seen) == sorted((asset, item) for asset in ("lengths", "words") for item in NOTES)
 
 
-def test_a_summary_has_the_throughput_in_hours_of_audio_per_hour(bench):
+def test_a_summary_has_the_throughput_in_size_per_hour(bench):
     bench.add({str(n): "slow 0.1" for n in range(4)})
     summary = bench.run(["lengths"])["lengths"]
-    assert summary.audio_s == 4.0
-    assert summary.audio_hours_per_hour == pytest.approx(4.0 / summary.wall_s)
-    assert bench.run(["lengths"])["lengths"].audio_hours_per_hour is None
+    assert summary.size == 4.0
+    assert summary.size_per_hour == pytest.approx(3600 * 4.0 / summary.wall_s)
+    assert bench.run(["lengths"])["lengths"].size_per_hour is None
 
 
 def test_an_item_that_the_catalog_no_longer_has_is_left_alone(bench):
@@ -357,7 +384,7 @@ def test_with_gpus_a_bundle_of_their_pool_has_one_worker_for_each_and_not_one_fo
         "no pool",
     ],
 )
-def test_who_gets_gpus(tmp_path, monkeypatch, asset, profile, gpus, items, devices):  # noqa: PLR0917
+def test_who_gets_gpus(tmp_path, monkeypatch, asset, profile, gpus, items, devices):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
     monkeypatch.delenv("HIP_VISIBLE_DEVICES", raising=False)
     bench = make_bench(tmp_path, [asset], profile=profile).with_settings(workers=4)

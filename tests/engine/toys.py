@@ -24,6 +24,7 @@ from audio_assets.engine import (
     Item,
     ItemKind,
     NotApplicable,
+    Size,
     Table,
     item_asset,
 )
@@ -37,7 +38,7 @@ def open_note(item: Item) -> str:
     return text
 
 
-NOTE = ItemKind("note", "notes", open_note)
+NOTE = ItemKind("note", "notes", open_note, size=Size("duration_s", "s"))
 
 LENGTHS = Table("lengths", NOTE, [Column("characters", INTEGER, doc="Length", low=0, high=1000)])
 

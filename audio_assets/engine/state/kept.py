@@ -15,8 +15,6 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-import duckdb
-
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.state.planner import Plan
 from audio_assets.engine.state.states import RunOptions, State
@@ -25,7 +23,7 @@ from audio_assets.resources.objects import ObjectError
 
 FOLDER = "plans"
 SUMMARY = "plan.json"
-FETCHED = 4096
+BATCH_ROWS = 4096
 
 
 class StalePlanError(UserError, RuntimeError):
@@ -73,11 +71,7 @@ class KeptPlan:
         ):
             return
         file = self.platform.objects.local_file(_key(self.id, f"{bundle}.parquet"), self._cache)
-        with duckdb.connect() as connection:
-            cursor = connection.execute(
-                "SELECT asset, item, fingerprint, upstream, deaths FROM read_parquet(?)", [str(file)]
-            )
-            yield from (list(group) for _, group in groupby(_rows(cursor), attrgetter("item")))
+        yield from (list(group) for _, group in groupby(_read(file), attrgetter("item")))
 
     @property
     def _cache(self) -> Path:
@@ -161,7 +155,10 @@ def _key(id: str, name: str) -> str:
     return f"{FOLDER}/{id}/{name}"
 
 
-def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[Value]:
-    while rows := cursor.fetchmany(FETCHED):
-        for asset, item, fingerprint, upstream, deaths in rows:
-            yield Value(asset, item, fingerprint, tuple(upstream), deaths)
+def _read(file: Path) -> Iterator[Value]:
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches(BATCH_ROWS, use_threads=False):
+            for row in batch.to_pylist():
+                yield Value(**{**row, "upstream": tuple(row["upstream"])})

@@ -7,7 +7,6 @@ need, and no more.
 
 from __future__ import annotations
 
-import faulthandler
 import multiprocessing
 import os
 import signal
@@ -35,7 +34,9 @@ from audio_assets.engine.workers.session import (
 )
 from audio_assets.errors import detail_of, reason_of
 
-FORK = multiprocessing.get_context("fork")
+# Not from this process, whose object storage may have threads that a child would wait for in vain.
+FORK = multiprocessing.get_context("forkserver")
+FORK.set_forkserver_preload(["audio_assets.engine.run.compute", "tests.engine.toys"])
 
 
 class ForkingSession(Session):
@@ -56,8 +57,8 @@ class ForkingSession(Session):
 
 def _compute(work, value, crew, tick_s):
     ours, theirs = FORK.Pipe()
-    with tempfile.TemporaryFile() as log:
-        process = FORK.Process(target=_child, args=(work, value, crew, theirs, log.fileno()))
+    with tempfile.NamedTemporaryFile() as log:
+        process = FORK.Process(target=_child, args=(work, value, crew, theirs, log.name))
         process.start()
         theirs.close()
         try:
@@ -68,7 +69,7 @@ def _compute(work, value, crew, tick_s):
             process.join()
 
 
-def _watch(process, pipe, value, limits, log, tick_s):  # noqa: PLR0917
+def _watch(process, pipe, value, limits, log, tick_s):
     step, parts, killed = None, [], None
     since = ticked = time.monotonic()
     while True:
@@ -121,10 +122,11 @@ def _excess(pid, limits, since):
 
 def _child(work, value, crew, pipe, log):
     os.setsid()
-    faulthandler.disable()  # pytest's, which writes elsewhere
+    log = os.open(log, os.O_WRONLY | os.O_APPEND)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
-    sys.stdout = sys.stderr = os.fdopen(log, "w", buffering=1, closefd=False)  # pytest has the old
+    sys.stdout = sys.stderr = os.fdopen(log, "w", buffering=1, closefd=False)
+    os.set_inheritable(pipe.fileno(), False)
     os.register_at_fork(after_in_child=pipe.close)
     if crew.devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = crew.devices[0]
