@@ -5,6 +5,7 @@ Knows nothing of audio. What an asset's author needs is importable from here.
 
 from audio_assets.engine.declare.item_asset import ItemAsset, item_asset
 from audio_assets.engine.declare.outcomes import NotApplicable, Outcome
+from audio_assets.engine.declare.predictor import PredictError, Predictor, predictor
 from audio_assets.engine.declare.roles import Backend, Role
 from audio_assets.engine.declare.tables import (
     BOOLEAN,
@@ -35,7 +36,10 @@ __all__ = [
     "ItemKind",
     "NotApplicable",
     "Outcome",
+    "PredictError",
+    "Predictor",
     "Role",
     "Table",
     "item_asset",
+    "predictor",
 ]

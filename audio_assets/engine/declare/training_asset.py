@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from audio_assets.engine.code.state import CodeState, code_state
+from audio_assets.engine.declare.predictor import Predictor
 from audio_assets.engine.declare.tables import TEXT, Column, Item, ItemKind, ResultTable
 from audio_assets.resources.lake import Lake, quoted
 from audio_assets.resources.objects import Objects
@@ -121,6 +122,7 @@ class TrainingAsset:
     description: str
     min_items: int = 1
     pool: str | None = None
+    predict: Predictor | None = None
 
     def __call__(self, training: Training, config: Any) -> Trained:
         return self.fn(training, config)
@@ -159,11 +161,13 @@ def training_asset(
     evaluation: Sequence[EvaluationTable] = (),
     min_items: int = 1,
     pool: str | None = None,
+    predict: Predictor | None = None,
 ) -> Callable[[Callable[[Training, Any], Trained]], TrainingAsset]:
     """Make a function a training asset; the asset has the function's name.
 
     `upstream` are the item assets it reads, `config` its Dagster configuration; with fewer than
-    `min_items` items that have all of `upstream` it does not begin.
+    `min_items` items that have all of `upstream` it does not begin. `predict` is how its model is used on a
+    file (see `predictor`); without it, MLflow has its checkpoints as files that only their own code loads.
     """
 
     def decorate(fn: Callable[[Training, Any], Trained]) -> TrainingAsset:
@@ -179,6 +183,7 @@ def training_asset(
             description=inspect.getdoc(fn) or "",
             min_items=min_items,
             pool=pool,
+            predict=predict,
         )
 
     return decorate

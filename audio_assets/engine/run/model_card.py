@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from audio_assets.engine.declare.training_asset import SPLITS, Trained, Training, TrainingAsset
+from audio_assets.resources.tracking import ADOPTED
 
 
 def model_card(
@@ -24,6 +25,10 @@ tags: [audio, {asset.name}]
 {asset.description}
 
 {trained.summary}
+
+## Use
+
+{_use(asset)}
 
 ## Data
 
@@ -48,3 +53,14 @@ Seed {training.seed}, {training.device}, {training.dtype}; code version {asset.c
 |---|---|
 {settings}
 """
+
+
+def _use(asset: TrainingAsset) -> str:
+    if asset.predict is None:
+        return (
+            "This training declares no `predict`: MLflow has the checkpoint as files, which "
+            f'`mlflow.artifacts.download_artifacts("models:/{asset.name}@{ADOPTED}")` gets.'
+        )
+    return f"""`audio-assets predict {asset.predict.tells} FILE`, or in Python with audio-assets installed:
+
+    mlflow.pyfunc.load_model("models:/{asset.name}@{ADOPTED}").predict([{{"path": FILE}}])"""

@@ -25,6 +25,7 @@ from audio_assets.engine.declare.tables import Item
 from audio_assets.engine.declare.training_asset import SPLITS, Trained, Training, TrainingAsset, TrainingError
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.model_card import model_card
+from audio_assets.engine.run.tracked import note_mlflow_run, track_adoption, track_checkpoint, track_start
 from audio_assets.engine.state.checkpoints import (
     CHECKPOINT_COLUMNS,
     CHECKPOINT_FILES,
@@ -42,9 +43,10 @@ from audio_assets.engine.state.ledger import (
     replace_entry,
 )
 from audio_assets.engine.state.plan import DEFAULT, RunOptions, State
+from audio_assets.resources.files import write_file
 from audio_assets.resources.lake import quoted
 from audio_assets.resources.system_metrics import system_metrics
-from audio_assets.resources.tracking import Tracker, training_root
+from audio_assets.resources.tracking import FAILED, FINISHED, Tracker, training_root
 
 SNAPSHOT = "snapshot.json"
 
@@ -78,7 +80,7 @@ def run_training(
     kept = kept_snapshot(folder)
     if kept is None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / SNAPSHOT).write_text(json.dumps(snapshot))
+        write_file(folder / SNAPSHOT, json.dumps(snapshot).encode())
     else:
         snapshot = kept
     tracker = Tracker(platform.settings.mlflow_uri, folder)
@@ -86,11 +88,7 @@ def run_training(
         asset.name, name, snapshot, items, asset.upstream, seed, device, dtype, folder, tracker,
         platform.lake, platform.objects, log,
     )  # fmt: skip
-    tags = {"checkpoint": name, "lake_snapshot": str(snapshot), "dagster_run_id": run_id}
-    tracker.start(asset.name, f"{asset.name}-{name}", tags)
-    tracker.params({**config.model_dump(mode="json"), "seed": seed, "device": device, "dtype": dtype})
-    profile = {"items": len(items), "snapshot": snapshot, "upstream": list(asset.upstream)}
-    tracker.dataset(asset.item.plural, name, platform.settings.lake_catalog.partition(":")[0], profile)
+    track_start(platform, asset, config, training, upstream=upstream, run_id=run_id)
     started = time.monotonic()
     try:
         with system_metrics(tracker):
@@ -98,13 +96,13 @@ def run_training(
         _check(asset, trained, items)
         checkpoint = _keep(platform, asset, config, training, trained, upstream=upstream, run_id=run_id)
     except BaseException as error:
-        tracker.end("FAILED")
+        tracker.end(FAILED)
         if isinstance(error, Exception):  # what was only interrupted goes on the next time
             result = ended(asset.name, EVERY_ITEM, error, time.monotonic() - started)
             _note_outcome(platform, asset, config, name, result, run_id=run_id)
         raise
-    tracker.end("FINISHED")
-    _note_mlflow_run(platform, name, tracker)
+    tracker.end(FINISHED)
+    note_mlflow_run(platform, name, tracker)
     result = ItemResult(asset.name, EVERY_ITEM, Outcome.OK, [], seconds=time.monotonic() - started)
     _note_outcome(platform, asset, config, name, result, run_id=run_id)
     return checkpoint, True
@@ -176,8 +174,10 @@ def _ready_items(
 
 def kept_snapshot(folder: Path) -> int | None:
     """The snapshot of the training in `folder`, which it goes on with when it is resumed; None: a new one."""
-    file = folder / SNAPSHOT
-    return int(json.loads(file.read_text())) if file.exists() else None
+    try:
+        return int(json.loads((folder / SNAPSHOT).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):  # damaged is as good as not there
+        return None
 
 
 def _check(asset: TrainingAsset, trained: Trained, items: Mapping[str, Item]) -> None:
@@ -217,10 +217,9 @@ def _keep(
     for file in (*CHECKPOINT_FILES, MODEL_CARD):
         platform.objects.put(f"{prefix}/{file}", (trained.folder / file).read_bytes())
     for figure in trained.figures:
-        training.tracker.file(figure, "figures")
         platform.objects.put(f"{prefix}/{figure.name}", figure.read_bytes())
-    training.tracker.metrics(dict(trained.metrics), 0)
-    training.tracker.model(asset.name, trained.folder, {"checkpoint": name, "licences": licences})
+    track_checkpoint(platform, asset, training, trained, card=card, licences=licences)
+    track_adoption(platform, asset.name, name)
     row = {
         "checkpoint": name,
         "asset": asset.name,
@@ -295,19 +294,3 @@ def _note_outcome(
     recipe = Recipe(asset.name, asset.code_version, config.model_dump_json(), None, None, None, ())
     entry = entry_of_all(result, recipe, asset.code, name, upstream={}, run_id=run_id)
     platform.lake.write(lambda connection: replace_entry(connection, asset.name, entry))
-
-
-def note_mlflow_runs(platform: Platform) -> None:
-    """Write down the MLflow runs of checkpoints that the server had not heard of when they were made."""
-    rows = platform.lake.rows("SELECT asset, checkpoint FROM checkpoints WHERE mlflow_run_id = ''")
-    for asset, name in rows:
-        folder = training_root(platform.settings) / asset / name
-        if folder.is_dir():
-            _note_mlflow_run(platform, name, Tracker(platform.settings.mlflow_uri, folder))
-
-
-def _note_mlflow_run(platform: Platform, name: str, tracker: Tracker) -> None:
-    query = f"UPDATE checkpoints SET mlflow_run_id = '{tracker.run_id}' WHERE checkpoint = '{name}'"
-    stored = platform.lake.rows(f"SELECT mlflow_run_id FROM checkpoints WHERE checkpoint = '{name}'")
-    if tracker.run_id and stored != [(tracker.run_id,)]:
-        platform.lake.write(lambda connection: connection.execute(query))
