@@ -34,8 +34,15 @@ class Command:
 
     def __call__(self, *arguments: str, code: int | None = 0) -> str:
         """Run the command; its standard output. With `code` None any exit code will do."""
+        return self._run(["-m", "audio_assets", *arguments], code)
+
+    def python(self, source: str, *arguments: str) -> str:
+        """Run Python code in the command's environment; its standard output."""
+        return self._run(["-c", source, *arguments], 0)
+
+    def _run(self, arguments: list[str], code: int | None) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "audio_assets", *arguments],
+            [sys.executable, *arguments],
             env=self.environment(),
             capture_output=True,
             text=True,

@@ -156,9 +156,7 @@ def test_more_than_twenty_rejected_files_are_shown_by_the_command_that_is_named(
     assert code == 1 and "and 2 more: `audio-assets sql 'SELECT * FROM rejected_files'`" in out
 
 
-def test_mlflow_opens_on_trainings_of_this_home_or_names_the_server_that_has_them(
-    command, tmp_path, monkeypatch
-):
+def test_mlflow_opens_on_trainings_of_this_home_or_names_their_server(command, tmp_path, monkeypatch):
     started = []
     monkeypatch.setattr(os, "execv", lambda program, arguments: started.append([program, *arguments]))
     code, _, errors = command("mlflow", "--port", "5001")
@@ -166,8 +164,9 @@ def test_mlflow_opens_on_trainings_of_this_home_or_names_the_server_that_has_the
     store = tmp_path / "home" / "mlflow"
     ((program, *arguments),) = started
     assert arguments == [
-        program, "-m", "mlflow", "ui", "--backend-store-uri", f"sqlite:///{store}/mlflow.db", "--workers", "1",
-        "--default-artifact-root", f"file://{store}/artifacts", "--host", "127.0.0.1", "--port", "5001",
+        program, "-m", "mlflow", "ui", "--backend-store-uri", f"sqlite:///{store}/mlflow.db",
+        "--workers", "1", "--default-artifact-root", f"file://{store}/artifacts",
+        "--host", "127.0.0.1", "--port", "5001",
     ]  # fmt: skip
     code, said, _ = command("mlflow", MLFLOW_URI="http://tracking:5000")
     assert "http://tracking:5000/#/experiments?workflowType=machine_learning" in said and len(started) == 1
