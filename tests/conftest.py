@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -32,8 +34,15 @@ class Command:
 
     def __call__(self, *arguments: str, code: int | None = 0) -> str:
         """Run the command; its standard output. With `code` None any exit code will do."""
+        return self._run(["-m", "audio_assets", *arguments], code)
+
+    def python(self, source: str, *arguments: str) -> str:
+        """Run Python code in the command's environment; its standard output."""
+        return self._run(["-c", source, *arguments], 0)
+
+    def _run(self, arguments: list[str], code: int | None) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "audio_assets", *arguments],
+            [sys.executable, *arguments],
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -78,6 +87,35 @@ def write_tone(path: Path, hertz: float, seconds: float = 2.0, rate: int = 22_05
     noise = np.random.default_rng(int(hertz)).normal(0, 0.01, (2, time_s.size))
     soundfile.write(path, (0.3 * np.sin(2 * np.pi * hertz * time_s) + noise).T, rate)
     return path
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database with nothing in it: making one takes its dozens of migrations: all copy this."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of all test processes
+    database = folder / "empty_mlflow.db"
+    with FileLock(f"{database}.lock"):
+        if not database.exists():
+            from mlflow import MlflowClient
+
+            being_made = database.with_suffix(".new")
+            MlflowClient(f"sqlite:///{being_made}").search_experiments()
+            being_made.rename(database)
+    return database
+
+
+@pytest.fixture
+def new_mlflow(empty_mlflow: Path) -> Callable[[Path], str]:
+    """Puts an MLflow database of its own at a path; its address."""
+
+    def new(path: Path) -> str:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(empty_mlflow, path)
+        return f"sqlite:///{path}"
+
+    return new
 
 
 @pytest.fixture

@@ -258,31 +258,29 @@ def sql(
 
 @app.command()
 def predict(
-    what: Annotated[Literal["laughter"], typer.Argument(help="What to tell.")],
+    what: Annotated[str, typer.Argument(help="What to tell, e.g. laughter, or the training that learns it.")],
     file: Annotated[Path, typer.Argument(help="Audio file; it need not be in the catalog.")],
     form: Annotated[
         Literal["table", "json", "audacity"], typer.Option("--format", help="How to print it.")
     ] = "table",
 ) -> None:
     """Apply the newest trained model to a file."""
-    from audio_assets.assets.podcasts.predict import PredictError, predict_laughter
     from audio_assets.audio.decode import AudioError
+    from audio_assets.command.predictions import print_predictions
     from audio_assets.engine.declare.outcomes import NotApplicable
+    from audio_assets.engine.declare.predictor import PredictError
+    from audio_assets.engine.run.predict import find_predictor
+    from audio_assets.engine.run.predict import predict as predict_file
 
     with friendly():
         platform = open_platform()
+        _, predictor = find_predictor(platform, what)
         try:
-            laughs = predict_laughter(platform, file)
+            rows = predict_file(platform, what, file)
         except (AudioError, NotApplicable, PredictError) as error:
-            err.print(f"No {what} can be told: {error}", markup=False)
+            err.print(f"No {predictor.tells} can be told: {error}", markup=False)
             raise typer.Exit(2) from error
-    if form == "audacity":
-        for laugh in laughs:
-            print(f"{laugh.start_s:.3f}\t{laugh.end_s:.3f}\tlaughter {laugh.speaker}")
-        return
-    rows = [(f"{n.start_s:.2f}", f"{n.end_s:.2f}", n.speaker, f"{n.confidence:.2f}") for n in laughs]
-    numbers = [(n.start_s, n.end_s, n.speaker, n.confidence) for n in laughs]
-    print_rows(("start_s", "end_s", "speaker", "confidence"), numbers if form == "json" else rows, form)
+        print_predictions(predictor, rows, form)
 
 
 @app.command()
@@ -331,7 +329,7 @@ def report(
 @app.command()
 def doctor() -> None:
     """Check accelerators, codecs, weights and catalogs, and say what is missing for what."""
-    from audio_assets.command.doctor import Level, examine, tracking_command
+    from audio_assets.command.doctor import Level, examine
 
     marks = {Level.GOOD: "[green]✓[/green]", Level.ABSENT: "[yellow]–[/yellow]", Level.BAD: "[red]✗[/red]"}
     with friendly():
@@ -343,9 +341,6 @@ def doctor() -> None:
         parts = (finding.what, finding.found, finding.advice)
         table.add_row(marks[finding.level], *map(escape, parts))
     out.print(table)
-    command = tracking_command(settings)
-    if command is not None:
-        out.print(f"Curves of trainings: {command}", markup=False, soft_wrap=True)
     raise typer.Exit(1 if any(finding.level is Level.BAD for finding in findings) else 0)
 
 
@@ -368,6 +363,28 @@ def ui(
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(shipped("workspace.yaml"))]
     err.print(f"Dagster UI on http://{host}:{port} (instance {folder}); stop with Ctrl-C")
     os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])
+
+
+@app.command()
+def mlflow(
+    port: Annotated[int, typer.Option(help="Port of the web server.")] = 5000,
+    host: Annotated[
+        str, typer.Option(help="Address; beyond 127.0.0.1 anyone there can change runs and models.")
+    ] = "127.0.0.1",
+) -> None:
+    """Open MLflow's pages: curves, figures and models of this home's trainings."""
+    from audio_assets.command.mlflow_pages import ENVIRONMENT, mlflow_pages, mlflow_server, serve_command
+
+    with friendly():
+        settings = get_settings()
+    server = mlflow_server(settings)
+    if server is not None:
+        out.print(f"A server has them: {mlflow_pages(server)}", markup=False, soft_wrap=True)
+        return
+    os.environ.update(ENVIRONMENT)
+    pages = mlflow_pages(f"http://{host}:{port}")
+    err.print(f"MLflow on {pages}; stop with Ctrl-C", markup=False, soft_wrap=True)
+    os.execv(sys.executable, serve_command(settings, host, port))
 
 
 @app.command()

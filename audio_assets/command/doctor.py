@@ -6,7 +6,6 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import os
-import shlex
 import shutil
 import sqlite3
 import sys
@@ -180,17 +179,10 @@ def _mlflow(settings: Settings) -> Iterator[Finding]:
         try:
             with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
                 runs = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
-            yield Finding(Level.GOOD, "MLflow", f"{file}, {runs} runs", "the command below shows it")
+            yield Finding(Level.GOOD, "MLflow", f"{file}, {runs} runs", "`audio-assets mlflow` shows them")
         except sqlite3.Error as error:
             advice = "no database of MLflow: move it away, and the next training makes one"
             yield Finding(Level.BAD, "MLflow", f"{file}: {error}", advice)
-
-
-def tracking_command(settings: Settings) -> str | None:
-    """The command that shows the curves and figures of trainings; None where a server does."""
-    if settings.mlflow_uri.startswith(("http://", "https://")):
-        return None
-    return f"mlflow ui --backend-store-uri {shlex.quote(settings.mlflow_uri)}"
 
 
 def _sqlite_file(settings: Settings) -> Path | None:

@@ -7,6 +7,7 @@ from audio_assets.engine.declare.asset import DeclarationError, ParameterError
 from audio_assets.engine.declare.collection_asset import Collection, CollectionAsset, collection_asset
 from audio_assets.engine.declare.item_asset import ItemAsset, item_asset
 from audio_assets.engine.declare.outcomes import NotApplicable, Outcome
+from audio_assets.engine.declare.predictor import PredictError, Predictor, predictor
 from audio_assets.engine.declare.roles import Backend, Role
 from audio_assets.engine.declare.splits import split_items
 from audio_assets.engine.declare.tables import (
@@ -59,6 +60,8 @@ __all__ = [
     "NotApplicable",
     "Outcome",
     "ParameterError",
+    "PredictError",
+    "Predictor",
     "Role",
     "Size",
     "Table",
@@ -69,6 +72,7 @@ __all__ = [
     "changed",
     "collection_asset",
     "item_asset",
+    "predictor",
     "split_items",
     "training_asset",
 ]

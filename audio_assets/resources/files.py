@@ -62,7 +62,10 @@ def write_file(path: Path, data: bytes) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        staged.write_bytes(data)
+        with staged.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a lost power supply leaves an empty file of the new name
         staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from audio_assets.assemble import current_platform
+from audio_assets.assets.podcasts.predict import laughs
 from audio_assets.command import app as cli
 from audio_assets.command.output import print_bad
+from audio_assets.command.predictions import print_predictions
+from audio_assets.engine import PredictError
 from audio_assets.engine.declare.training_asset import Trained, Training, training_asset
 from audio_assets.engine.run.trainings import training_states
 from audio_assets.engine.state.ledger import arrow_table, insert_rows
@@ -150,3 +154,42 @@ def test_more_than_twenty_rejected_files_are_shown_by_the_command_that_is_named(
         (tmp_path / f"{n}.wav").write_text("this is no audio")
     code, out, _ = command("ingest", str(tmp_path), "--as", "track")
     assert code == 1 and "and 2 more: `audio-assets sql 'SELECT * FROM rejected_files'`" in out
+
+
+def test_mlflow_opens_on_trainings_of_this_home_or_names_their_server(command, tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(os, "execv", lambda program, arguments: started.append([program, *arguments]))
+    code, _, errors = command("mlflow", "--port", "5001")
+    assert code == 0 and "http://127.0.0.1:5001/#/experiments?workflowType=machine_learning" in errors
+    store = tmp_path / "home" / "mlflow"
+    ((program, *arguments),) = started
+    assert arguments == [
+        program, "-m", "mlflow", "ui", "--backend-store-uri", f"sqlite:///{store}/mlflow.db",
+        "--workers", "1", "--default-artifact-root", f"file://{store}/artifacts",
+        "--host", "127.0.0.1", "--port", "5001",
+    ]  # fmt: skip
+    code, said, _ = command("mlflow", MLFLOW_URI="http://tracking:5000")
+    assert "http://tracking:5000/#/experiments?workflowType=machine_learning" in said and len(started) == 1
+
+
+def test_what_cannot_be_predicted_is_told_with_what_can(command, tmp_path):
+    code, _, errors = command("predict", "age", str(tmp_path / "a.wav"))
+    assert code == 2 and "No training tells 'age'; there are: laughter (laughter_predictor)." in errors
+    for name in ("laughter", "laughter_predictor"):
+        code, _, errors = command("predict", name, str(tmp_path / "a.wav"))
+        assert code == 2 and "No laughter can be told: No laughter_predictor has been trained" in errors
+
+
+def test_predictions_are_printed_as_a_table_as_json_or_as_labels(capsys):
+    rows = [{"start_s": 1.25, "end_s": 2.0, "speaker": "left", "confidence": 0.987654}]
+    print_predictions(laughs, rows, "audacity")
+    assert capsys.readouterr().out == "1.250\t2.000\tlaughter left\n"
+    print_predictions(laughs, rows, "json")
+    assert json.loads(capsys.readouterr().out) == rows
+    print_predictions(laughs, rows, "table")
+    assert capsys.readouterr().out.split() == [
+        "start_s", "end_s", "speaker", "confidence", "1.25", "2.00", "left", "0.99",
+    ]  # fmt: skip
+    timeless = replace(laughs, columns=laughs.columns[1:])
+    with pytest.raises(PredictError, match="laughter has no times for a label track"):
+        print_predictions(timeless, rows, "audacity")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 from audio_assets.engine.state.plan import RunOptions
 from mlflow import MlflowClient
 from pydantic import BaseModel
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
-from audio_assets.engine import FLOAT, Column
+from audio_assets.engine import FLOAT, TEXT, Column, NotApplicable, Role, predictor
+from audio_assets.engine.declare.predictor import PredictError
 from audio_assets.engine.declare.training_asset import (
     EvaluationTable,
     Trained,
@@ -22,7 +27,9 @@ from audio_assets.engine.declare.training_asset import (
     TrainingError,
     training_asset,
 )
-from audio_assets.engine.run.trainings import needs_training, note_mlflow_runs, run_training
+from audio_assets.engine.run.predict import predict
+from audio_assets.engine.run.tracked import settle_mlflow_runs
+from audio_assets.engine.run.trainings import kept_snapshot, needs_training, run_training
 from audio_assets.engine.state.checkpoints import latest_checkpoint
 from audio_assets.resources.tracking import Tracker, flush_all
 from tests.engine import toys
@@ -40,6 +47,34 @@ class FailingConfig(MeanConfig):
     fail: bool = True
 
 
+class Quiet:
+    name, revision, licence, factor = "quiet", "1", "MIT", 1.0
+
+
+class Loud(Quiet):
+    factor = 2.0
+
+
+VOICE = Role("voice", {"embedded": f"{__name__}:Quiet", "loud": f"{__name__}:Loud"})
+
+
+@predictor(
+    tells="mean", columns=[Column("word", TEXT, doc="Word"), Column("ratio", FLOAT, doc="To the mean")],
+    roles=[VOICE],
+)  # fmt: skip
+def word_ratios(model: Path, *, voice: Quiet) -> Callable[[Path], list[dict[str, object]]]:
+    """Each word's length beside the mean note."""
+    mean = load_file(model / "model.safetensors")["mean"][0] / voice.factor
+
+    def tell(path: Path) -> list[dict[str, object]]:
+        words = path.read_text().split()
+        if not words:
+            raise NotApplicable("nothing is written")
+        return [{"word": word, "ratio": len(word) / float(mean)} for word in words]
+
+    return tell
+
+
 @training_asset(
     item=toys.NOTE,
     upstream=["lengths"],
@@ -48,6 +83,7 @@ class FailingConfig(MeanConfig):
     code_version="1",
     min_items=3,
     evaluation=[EvaluationTable("mean_length_evaluation", [Column("error", FLOAT, doc="Error")])],
+    predict=word_ratios,
 )
 def mean_length(training: Training, config: MeanConfig) -> Trained:
     """The mean length of a note."""
@@ -65,8 +101,8 @@ def mean_length(training: Training, config: MeanConfig) -> Trained:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    bench = make_bench(tmp_path)
+def bench(tmp_path: Path, new_mlflow: Callable[[Path], str]) -> Bench:
+    bench = make_bench(tmp_path, mlflow_uri=new_mlflow(tmp_path / "mlflow" / "mlflow.db"))
     platform = replace(bench.platform, trainings=(mean_length,))
     platform.prepare()
     bench = Bench(platform, bench.folder)
@@ -108,7 +144,6 @@ def test_a_checkpoint_leads_to_its_snapshot_its_items_and_their_values(bench: Be
     assert run.info.status == "FINISHED" and run.data.params["seed"] == "0"
     history = client(bench).get_metric_history(run_id, "train_loss")
     assert [(m.step, m.value) for m in history] == [(0, 0.5), (1, 0.25)]
-    assert run.inputs.dataset_inputs[0].dataset.digest == checkpoint.checkpoint
     (version,) = client(bench).search_model_versions("name = 'mean_length'")
     assert version.run_id == run_id and version.tags["checkpoint"] == checkpoint.checkpoint
 
@@ -177,40 +212,103 @@ def test_a_training_outlives_a_tracking_server_that_is_down(bench: Bench):
     folder = bench.platform.settings.home / "trainings" / "mean_length" / checkpoint.checkpoint
     run = client(bench).get_run(Tracker(bench.platform.settings.mlflow_uri, folder).run_id)
     assert run.info.status == "FINISHED" and run.data.metrics["train_loss"] == 0.25
-    note_mlflow_runs(bench.platform)
+    settle_mlflow_runs(bench.platform)
     assert bench.query("SELECT mlflow_run_id FROM checkpoints") == [(run.info.run_id,)]
 
 
-def test_what_a_tracking_server_refuses_holds_up_nothing_else(tmp_path: Path):
-    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "training")
-    tracker.start("laughter", "run", {})
-    tracker.params({"device": "cuda"})
-    tracker.params({"device": "cpu"})  # killed on a GPU and resumed without: MLflow's parameters are final
-    tracker.metrics({"train_loss": 1.0}, 0)
-    tracker.end("FINISHED")
-    assert tracker.pending == 0
-    run = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(tracker.run_id)
-    assert (run.info.status, run.data.params, run.data.metrics["train_loss"]) == (
-        "FINISHED",
-        {"device": "cuda"},
-        1,
+def test_a_checkpoint_is_loaded_by_its_alias_and_tells_what_predict_tells(bench: Bench, tmp_path: Path):
+    checkpoint, _ = train(bench)
+    said, empty = tmp_path / "said.txt", tmp_path / "empty.txt"
+    said.write_text("ten letters")
+    empty.write_text("")
+    rows = [{"word": "ten", "ratio": 0.6}, {"word": "letters", "ratio": 1.4}]
+    assert predict(bench.platform, "mean", said) == predict(bench.platform, "mean_length", said) == rows
+    model = mlflow.pyfunc.load_model("models:/mean_length@adopted")
+    told = model.predict([{"path": str(empty)}, {"path": str(said)}])
+    assert told.to_dict("records") == [{"path": str(said), **row} for row in rows]
+    (example,) = model.input_example["path"]
+    assert example == bench.platform.items(toys.NOTE)["d"].path  # of the part that tests
+    assert len(model.predict(model.input_example)) == 1
+    loud = mlflow.pyfunc.load_model(
+        "models:/mean_length@adopted", model_config={"backends": {"voice": "loud"}}
     )
+    assert loud.predict([{"path": str(said)}])["ratio"].tolist() == [1.2, 2.8]
+
+    version = client(bench).get_model_version_by_alias("mean_length", "adopted")
+    assert version.tags["checkpoint"] == checkpoint.checkpoint and version.tags["code_version"] == "1"
+    assert version.description.startswith(f"# mean_length {checkpoint.checkpoint}")
+    assert "audio-assets predict mean FILE" in version.description
+    assert client(bench).get_registered_model("mean_length").description == "The mean length of a note."
+
+    with pytest.raises(PredictError, match=r"tells 'age'; there are: mean \(mean_length\)"):
+        predict(bench.platform, "age", said)
+    (
+        checkpoint.local(bench.platform.objects, bench.platform.settings.home / "cache") / "model.safetensors"
+    ).write_text("")
+    with pytest.raises(PredictError, match=f"the newest mean_length cannot be read.*{checkpoint.checkpoint}"):
+        predict(bench.platform, "mean", said)
 
 
-def test_a_tracking_server_that_goes_away_in_the_middle_costs_nothing(tmp_path: Path, monkeypatch):
-    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "training")
-    tracker.start("laughter", "run", {})
-    tracker.metrics({"train_loss": 3.0}, 0)
+def test_a_training_that_declares_no_use_leaves_files_and_says_so(bench: Bench):
+    train(bench, replace(mean_length, predict=None))
+    folder = Path(mlflow.artifacts.download_artifacts("models:/mean_length@adopted"))
+    assert {file.name for file in folder.iterdir()} == {"README.md", "config.json", "model.safetensors"}
+    version = client(bench).get_model_version_by_alias("mean_length", "adopted")
+    assert "declares no `predict`" in version.description
+    assert 'download_artifacts("models:/mean_length@adopted")' in version.description
 
-    def away(*_: object) -> None:
-        raise ConnectionError
+
+def test_the_run_says_where_it_comes_from_and_the_data_set_is_that_of_the_data(bench: Bench):
+    train(bench)
+    other, _ = train(bench, scale=2.0)
+    bench.add({"a": "another text"})
+    bench.run(["lengths"])
+    train(bench)
+    experiment = client(bench).get_experiment_by_name("mean_length").experiment_id
+    third, second, first = client(bench).search_runs([experiment], order_by=["start_time DESC"])
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    params, tags = second.data.params, second.data.tags
+    assert tags["mlflow.source.name"] == "tests.engine.test_training:mean_length"
+    assert tags["mlflow.source.type"] == "LOCAL" and tags["mlflow.user"] == getpass.getuser()
+    assert tags.get("mlflow.source.git.commit", "") == params.get("git_commit", "") == commit.stdout.strip()
+    ((snapshot, code_hash),) = bench.query(
+        f"SELECT snapshot, code_hash FROM checkpoints WHERE checkpoint = '{other.checkpoint}'"
+    )
+    assert (params["code_version"], params["lake_snapshot"]) == ("1", str(snapshot))
+    assert params["code_hash"] == code_hash
+
+    digests = [run.inputs.dataset_inputs[0].dataset.digest for run in (first, second, third)]
+    assert digests[0] == digests[1] != digests[2]  # other parameters, the same data; then other data
+    data = first.inputs.dataset_inputs[0]
+    assert mlflow.data.get_source(data).uri == bench.platform.settings.lake_data
+    assert json.loads(data.dataset.profile)["snapshot"] == int(first.data.params["lake_snapshot"])
+
+
+def test_a_snapshot_that_cannot_be_read_is_as_if_it_were_not_there(bench: Bench, tmp_path: Path):
+    for text in ("", "{", "null", "[1]"):
+        (tmp_path / "snapshot.json").write_text(text)
+        assert kept_snapshot(tmp_path) is None
+    with pytest.raises(ArithmeticError):
+        train(bench, fail=True)
+    (kept,) = (bench.platform.settings.home / "trainings").rglob("snapshot.json")
+    assert kept_snapshot(kept.parent) == bench.platform.lake.snapshot() - 1  # its failure was noted since
+
+
+def test_a_run_whose_training_was_killed_behind_its_checkpoint_is_ended(bench: Bench, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(Tracker, "_send", away)
-        tracker.metrics({"train_loss": 2.0}, 1)
-        tracker.metrics({"train_loss": 1.0}, 2)
-    assert tracker.pending == 2
-    tracker.end("FINISHED")
-    assert tracker.pending == 0
-    history = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_metric_history(tracker.run_id, "train_loss")
-    assert [(metric.step, metric.value) for metric in history] == [(0, 3.0), (1, 2.0), (2, 1.0)]
+        patched.setattr(Tracker, "end", killed)
+        with pytest.raises(Killed):
+            train(bench)
+    ((run_id,),) = bench.query("SELECT mlflow_run_id FROM checkpoints")
+    assert client(bench).get_run(run_id).info.status == "RUNNING"
+    settle_mlflow_runs(bench.platform)
+    assert client(bench).get_run(run_id).info.status == "FINISHED"
+    assert mlflow.pyfunc.load_model("models:/mean_length@adopted") is not None

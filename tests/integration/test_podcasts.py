@@ -64,6 +64,15 @@ def test_episodes_are_annotated_learnt_from_and_predicted(command: Command, podc
         if any(laugh["start_s"] - 1 < event.start_s < laugh["end_s"] + 1 for laugh in laughs)
     ]
     assert len(near) >= len(true) / 2 > 0
+    in_mlflow = command.python(
+        "import json, os, sys, mlflow\n"
+        "mlflow.set_tracking_uri(f'sqlite:///{os.environ[\"AUDIO_ASSETS_HOME\"]}/mlflow/mlflow.db')\n"
+        "model = mlflow.pyfunc.load_model('models:/laughter_predictor@adopted')\n"
+        "found = model.predict([{'path': sys.argv[1]}]).drop(columns='path')\n"
+        "print(json.dumps(found.to_dict('records')))\n",
+        str(aside),
+    )
+    assert json.loads(in_mlflow) == laughs and laughs
     track = command("predict", "laughter", str(aside), "--format", "audacity").splitlines()
     assert len(track) == len(laughs)
     assert all(float(line.split("\t")[0]) < float(line.split("\t")[1]) for line in track)

@@ -61,7 +61,7 @@ def tell_laughter(model: Path, frames: Any) -> dict[str, Any]:
     """Probabilities of a speaker's frames by the checkpoint in `model`, and the laughs they make."""
     from models.laughter.events import find_events
 
-    predictor = _load(model)
+    predictor = load_predictor(model)
     threshold = THRESHOLD if predictor.threshold is None else predictor.threshold
     probabilities = predictor.predict(frames)
     laughs = find_events(probabilities, threshold, min_gap_s=MIN_GAP_S, min_duration_s=MIN_DURATION_S)
@@ -86,7 +86,8 @@ def stored_frames(data: bytes, context: int) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _load(folder: Path) -> Any:
+def load_predictor(folder: Path) -> Any:
+    """The model of a checkpoint; the last one is kept."""
     from models.laughter.predictor import LaughterPredictor
 
     return LaughterPredictor.load(folder)

@@ -20,6 +20,7 @@ from audio_assets.assets.podcasts.laughter_evaluation import (
     measure_labels,
     measure_times,
 )
+from audio_assets.assets.podcasts.predict import laughs
 from audio_assets.engine.declare.training_asset import Trained, Training, training_asset
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ def _threshold(predictor: Any) -> float:
     min_items=MIN_EPISODES,
     pool="gpu",
     evaluation=[evaluation_table("laughter_predictor")],
+    predict=laughs,
 )
 def laughter_predictor(training: Training, config: LaughterConfig) -> Trained:
     """Tells from each dialogue frame whether the user laughs in it."""

@@ -1,91 +1,56 @@
-"""Trained models on a file that is not in the catalog: what `audio-assets predict` does.
+"""Laughter in an audio file that is not in the catalog: how the model of `laughter_predictor` is used.
 
 The steps are the assets' own functions, so that a file is heard as an episode of the catalog would be.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from audio_assets.assets.podcasts.dialogue_frames import BACKENDS, dialogue_frames
-from audio_assets.assets.podcasts.laughter_predictions import stored_frames, tell_laughter
+from audio_assets.assets.podcasts.laughter_predictions import load_predictor, stored_frames, tell_laughter
 from audio_assets.assets.podcasts.speaker_turns import VOICE_ACTIVITY, speaker_turns
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.weights import MissingWeightsError
-from audio_assets.engine.declare.roles import Role
-from audio_assets.engine.platform import Platform
-from audio_assets.engine.state.checkpoints import Checkpoint, latest_checkpoint
-from audio_assets.errors import UserError
+from audio_assets.backends.dialogue_frames import DialogueFrames
+from audio_assets.backends.voice_activity import VoiceActivity
+from audio_assets.engine import FLOAT, TEXT, Column, PredictError, predictor
+
+COLUMNS = (
+    Column("start_s", FLOAT, unit="s", low=0, nullable=False, doc="When the laugh begins"),
+    Column("end_s", FLOAT, unit="s", low=0, nullable=False, doc="When it ends"),
+    Column("speaker", TEXT, nullable=False, doc="Who laughs"),
+    Column("confidence", FLOAT, low=0, high=1, nullable=False, doc="Highest probability within the laugh"),
+)
 
 
-class PredictError(UserError, ValueError):
-    """The model cannot be used, or there is none; the message says what to do."""
+@predictor(tells="laughter", columns=COLUMNS, roles=(VOICE_ACTIVITY, BACKENDS))
+def laughs(
+    model: Path, *, voice_activity: VoiceActivity, dialogue_frames: DialogueFrames
+) -> Callable[[Path], list[dict[str, Any]]]:
+    """The laughs in a file, in order of time, seconds from its start.
 
-
-@dataclass(frozen=True)
-class Laugh:
-    """A laugh of one speaker, in seconds from the start of the file."""
-
-    start_s: float
-    end_s: float
-    speaker: str
-    confidence: float
-
-
-def predict_laughter(platform: Platform, path: Path) -> list[Laugh]:
-    """The laughs in an audio file, by the newest `laughter_predictor`, in order of time.
-
-    Raises:
-        PredictError: no predictor has been trained, its checkpoint is damaged or of frames of another
-            backend, or weights are missing.
-        AudioError: the file is no usable audio.
-        NotApplicable: nobody speaks in it.
+    The function of a file raises `PredictError` if the frames are not those the model was trained on,
+    `AudioError` if the file is no usable audio, and `NotApplicable` if nobody speaks in it.
     """
-    checkpoint = latest_checkpoint(platform.lake, "laughter_predictor")
-    if checkpoint is None:
-        raise PredictError(
-            "No laughter_predictor has been trained in this home: annotate some episodes and "
-            "`audio-assets run laughter_predictor`, or try it with `audio-assets demo`."
-        )
-    settings = platform.settings
-    model = checkpoint.local(platform.objects, settings.home / "cache")
-    _check(checkpoint, model)
-    voice_activity, backend = _made(platform, VOICE_ACTIVITY), _made(platform, BACKENDS)
+    load_predictor(model)  # a damaged checkpoint is told before anything is decoded for it
+    return lambda path: _laughs(path, model, voice_activity, dialogue_frames)
+
+
+def _laughs(path: Path, model: Path, voice_activity: VoiceActivity, backend: Any) -> list[dict[str, Any]]:
     signal = Signal(path)
     duration_s = sum(block.shape[1] for block in signal.blocks(30.0, 16_000, mono=True)) / 16_000
     turns = speaker_turns(signal, None, voice_activity=voice_activity, record={"duration_s": duration_s})
-    laughs = []
+    found = []
     for row in dialogue_frames(signal, turns, dialogue_frames=backend):
         told = _told(model, stored_frames(row["frames"].data, row["context_frames"]), backend.name)
         spans = zip(told["start_s"], told["end_s"], told["confidence"], strict=True)
-        laughs += [Laugh(start, end, row["user_speaker"], sure) for start, end, sure in spans]
-    return sorted(laughs, key=lambda laugh: (laugh.start_s, laugh.speaker))
-
-
-def _made(platform: Platform, role: Role) -> Any:
-    """The backend of a role, with its weights."""
-    choice = platform.settings.backend_of(role.name)
-    try:
-        return role.backend(choice)()
-    except (MissingWeightsError, FileNotFoundError) as error:
-        raise PredictError(f"the backend {choice!r} of {role.name} has no weights. {error}") from error
-
-
-def _check(checkpoint: Checkpoint, model: Path) -> None:
-    """Refuse a checkpoint that cannot be read before anything is decoded for it."""
-    from models.common.checkpoint import CheckpointError
-    from models.laughter.predictor import LaughterPredictor
-
-    try:
-        LaughterPredictor.load(model)
-    except (CheckpointError, ValueError, KeyError) as error:
-        raise PredictError(
-            f"the newest laughter_predictor cannot be read: {error}. Remove the folder {model}, forget the "
-            'checkpoint (`audio-assets sql --write "DELETE FROM checkpoints WHERE checkpoint = '
-            f"'{checkpoint.checkpoint}'\"`), and `audio-assets run {checkpoint.asset}` trains it again."
-        ) from error
+        found += [
+            {"start_s": start, "end_s": end, "speaker": row["user_speaker"], "confidence": sure}
+            for start, end, sure in spans
+        ]
+    return sorted(found, key=lambda laugh: (laugh["start_s"], laugh["speaker"]))
 
 
 def _told(model: Path, frames: Any, backend: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from audio_assets.engine.declare.asset import (
     named,
 )
 from audio_assets.engine.declare.item_asset import MODEL
+from audio_assets.engine.declare.predictor import Predictor
 from audio_assets.engine.declare.roles import Role
 from audio_assets.engine.declare.tables import CHECKPOINT, Item, ItemKind, Table
 from audio_assets.resources.lake import Lake, quoted
@@ -171,6 +172,7 @@ class TrainingAsset(Asset):
     min_items: int = 1
     retrain: Retrain = ASKED
     gate: Gate | None = None
+    predict: Predictor | None = None
 
     @property
     def job_name(self) -> str:
@@ -223,6 +225,7 @@ def training_asset(
     min_items: int = 1,
     retrain: Retrain = ASKED,
     gate: Gate | None = None,
+    predict: Predictor | None = None,
     time_limit_s: float | None = None,
     memory_limit_gib: float | None = None,
     pool: str | None = None,
@@ -234,7 +237,8 @@ def training_asset(
     `upstream` are the assets it reads, those in `optional` also for items that have no value of them; `reads` the
     columns of the catalog that it looks at; `config` its parameters. With fewer than `min_items` items that have
     all of the required upstream it does not begin. `retrain` says when it trains again because of data alone,
-    `gate` which checkpoints are adopted by themselves. It is computed by a worker, which is ended if it takes
+    `gate` which checkpoints are adopted by themselves. `predict` is how its model is used on a file (see
+    `predictor`); without it, MLflow has its checkpoints as files that only their own code loads. It is computed by a worker, which is ended if it takes
     longer than `time_limit_s` (None: a week), or if it and the processes that it starts hold more than
     `memory_limit_gib` (None: whatever there is).
 
@@ -270,6 +274,7 @@ def training_asset(
             min_items=min_items,
             retrain=retrain,
             gate=gate,
+            predict=predict,
             time_limit_s=time_limit_s,
             memory_limit_gib=memory_limit_gib,
             pool=pool,

@@ -127,7 +127,7 @@ def trainer(setup: Trainer, emit: Emit) -> Callable[[Lesson], Any]:
         emit(str(line))
 
     def learn(lesson: Lesson) -> Any:
-        given = {role.name: role.backend(setup.backends[role.name])() for role in asset.roles}
+        given: dict[str, Any] = {role.name: role.backend(setup.backends[role.name])() for role in asset.roles}
         if asset.model is not None:
             given[MODEL] = setup.model
         return asset.fn(replace(lesson.training, log=log), lesson.config, **given)

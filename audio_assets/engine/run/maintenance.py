@@ -11,7 +11,8 @@ import duckdb
 
 from audio_assets.engine.declare.tables import OBJECT, Column
 from audio_assets.engine.platform import DICTIONARY, Platform
-from audio_assets.engine.run.trainings import kept_snapshot, note_mlflow_runs
+from audio_assets.engine.run.tracked import settle_mlflow_runs
+from audio_assets.engine.run.trainings import kept_snapshot
 from audio_assets.resources.lake import LakeError
 from audio_assets.resources.tracking import flush_all, training_root
 
@@ -41,7 +42,7 @@ def maintain(platform: Platform, keep_days: int) -> Collected:
         _call(platform, "ducklake_expire_snapshots('lake', versions => ?)", expired)
     _call(platform, "ducklake_cleanup_old_files('lake', older_than => ?)", before)
     flush_all(platform.settings)  # what MLflow could not be told while it was away
-    note_mlflow_runs(platform)
+    settle_mlflow_runs(platform)
     return Collected(len(expired), collect_objects(platform, before))
 
 
