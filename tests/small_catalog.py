@@ -14,7 +14,7 @@ from audio_assets.assemble import build_platform
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.state.ledger import LEDGER_COLUMNS, arrow_table
 from audio_assets.ingest.catalog import CATALOG_TABLES
-from audio_assets.ingest.inspect import hash_file
+from audio_assets.ingest.identity import sound_hash
 from audio_assets.ingest.uris import to_uri
 from audio_assets.settings import Settings
 
@@ -49,7 +49,7 @@ class SmallCatalog:
         channels, n = np.atleast_2d(samples).shape
         row = {
             "item": key,
-            "content_hash": hash_file(path),
+            "content_hash": sound_hash(path),
             "path": to_uri(path),
             "duration_s": n / rate,
             "size_bytes": status.st_size,
@@ -61,7 +61,8 @@ class SmallCatalog:
             **record,
         }
         self._insert(kind, CATALOG_TABLES[kind], [row])
-        self._insert("locations", CATALOG_TABLES["locations"], [{"uri": to_uri(path), "item": key}])
+        file = {"uri": to_uri(path), "item": key, "state": "present"}
+        self._insert("files", CATALOG_TABLES["files"], [file])
         return path
 
     def put(self, table: str, key: str, rows: Sequence[Row]) -> None:

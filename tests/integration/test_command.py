@@ -93,7 +93,7 @@ def test_files_that_vanish_or_change_after_ingest_fail_alone(with_peaks: Command
 def test_the_same_bytes_in_two_places_are_one_item(with_peaks: Command, tones: Path):
     shutil.copy(tones / "tone 220.wav", tones / "copy.wav")
     assert "3 new" in with_peaks("ingest", str(tones), "--as", "track")
-    (row,) = with_peaks.sql("SELECT count(*) AS places FROM locations GROUP BY item HAVING count(*) > 1")
+    (row,) = with_peaks.sql("SELECT count(*) AS places FROM files GROUP BY item HAVING count(*) > 1")
     assert row == {"places": 2}
     assert "0 new, 4 known" in with_peaks("ingest", str(tones), "--as", "track")
     shutil.copy(tones / "tone 220.wav", tones / "another copy.wav")
