@@ -22,7 +22,7 @@ from audio_assets.engine.state.ledger import arrow_table
 from audio_assets.ingest.catalog import CATALOG_TABLES, ITEM_COLUMNS, RECORDING_COLUMNS
 from audio_assets.ingest.folders import Kind
 from audio_assets.ingest.inspect import Recording
-from audio_assets.resources.lake import quoted
+from audio_assets.resources.lake import quote, quoted
 
 CATALOG_OF: dict[Kind, str] = {"track": "tracks", "episode": "episodes"}
 
@@ -79,6 +79,7 @@ def write_files(
     items = _items(connection, "content_hash", [recording.content_hash for recording in recordings])
     counts = Counts()
     rows = []
+    kinds_before = {item.item: item.kind for item in items.values()}
     for recording in recordings:
         item = items.get(recording.content_hash)
         if item is None:
@@ -91,11 +92,14 @@ def write_files(
         if said is not None:
             item = replace(item, kind=said, kind_reason=recording.kind_reason)
         items[recording.content_hash] = item
-        was, since = before.get(recording.uri, (None, now))
+        was, since = before.get(recording.uri, (item.item, now))
         rows.append(_file_row(recording, item, since if was == item.item else now, now))
     left = {was for was, _ in before.values()} - {item.item for item in items.values()}
     items |= _items(connection, "item", sorted(left))
-    _replace(connection, "files", uris, rows)
+    _replace(connection, "files", uris if before else [], rows)
+    for item in items.values():
+        if kinds_before.get(item.item, item.kind) != item.kind:
+            _change_kind(connection, item.item, item.kind)
     _show(connection, items.values())
     _replace(
         connection,
@@ -136,25 +140,24 @@ def _file_row(recording: Recording, item: _Item, since: datetime, now: datetime)
     }
 
 
+def _change_kind(connection: duckdb.DuckDBPyConnection, key: str, kind: Kind) -> None:
+    """Take an item out of the catalog of the other kind; its files are of the new one."""
+    for other, plural in CATALOG_OF.items():
+        if other != kind:
+            remove_items(connection, plural, [key])
+    connection.execute(f"UPDATE files SET kind = {quote(kind)} WHERE item = {quote(key)}")
+
+
 def _show(connection: duckdb.DuckDBPyConnection, items: Iterable[_Item]) -> None:
     """Write the catalog's rows of items by the files that are to be shown; without one only the path goes."""
     by_key = {item.item: item for item in items}
     shown = _shown(connection, list(by_key))
     for kind, plural in CATALOG_OF.items():
-        stored = {row["item"]: row for row in _rows(connection, plural, list(by_key))}
-        remove_items(connection, plural, [key for key in stored if by_key[key].kind != kind])
-        rows = [
-            (shown[key] if key in shown else stored[key] | {"path": None})
-            | {name: getattr(item, name) for name in ITEM_COLUMNS}
-            for key, item in by_key.items()
-            if item.kind == kind
-        ]
-        write_items(connection, plural, RECORDING_COLUMNS, rows)
-        if rows:
-            keys = quoted([row["item"] for row in rows])
-            connection.execute(
-                f"UPDATE files SET kind = '{kind}' WHERE item IN (SELECT unnest({keys})) AND kind <> '{kind}'"
-            )
+        keys = [key for key, item in by_key.items() if item.kind == kind]
+        without_file = _rows(connection, plural, [key for key in keys if key not in shown])
+        rows = shown | {row["item"]: row | {"path": None} for row in without_file}
+        own = {key: {name: getattr(by_key[key], name) for name in ITEM_COLUMNS} for key in keys}
+        write_items(connection, plural, RECORDING_COLUMNS, [rows[key] | own[key] for key in keys])
 
 
 def _shown(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -168,9 +171,7 @@ def _shown(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> dict[s
     return {item: json.loads(shown) for item, shown in connection.execute(query).fetchall()}
 
 
-def _files(
-    connection: duckdb.DuckDBPyConnection, uris: Sequence[str]
-) -> dict[str, tuple[str | None, datetime]]:
+def _files(connection: duckdb.DuckDBPyConnection, uris: Sequence[str]) -> dict[str, tuple[str, datetime]]:
     """The item of each file that is known, and since when it has that sound."""
     query = f"SELECT uri, item, first_seen_at FROM files WHERE uri IN (SELECT unnest({quoted(uris)}))"
     return {uri: (item, since) for uri, item, since in connection.execute(query).fetchall()}
@@ -190,6 +191,8 @@ def _items(connection: duckdb.DuckDBPyConnection, column: str, values: Sequence[
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, plural: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+    if not keys:
+        return []
     cursor = connection.execute(f"SELECT * FROM {plural} WHERE item IN (SELECT unnest({quoted(keys)}))")
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -118,7 +118,7 @@ class _Packets:
         self.turns: list[str] = []
         self._codec = codec
 
-    def add(self, packet: av.Packet) -> None:
+    def add(self, packet: av.Packet[av.AudioStream]) -> None:
         start, end = self.length, self.length + packet.size
         for beside in packet.iter_sidedata():
             data = bytes(beside)
