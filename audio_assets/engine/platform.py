@@ -15,11 +15,12 @@ from audio_assets.engine.code.state import CodeState
 from audio_assets.engine.declare.collection_asset import CollectionAsset
 from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.declare.item_asset import Recipe
-from audio_assets.engine.declare.tables import FLOAT, TEXT, Column, Item, ItemKind
+from audio_assets.engine.declare.tables import FLOAT, INTEGER, TEXT, Column, Item, ItemKind
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.state.checkpoints import TRAINING_TABLES, Checkpoint, latest_checkpoint
 from audio_assets.engine.state.ledger import FEW_ITEMS, LEDGER, LEDGER_COLUMNS, arrow_table, read_entries
 from audio_assets.engine.state.plan import DEFAULT, Plan, RunOptions, State, make_plan
+from audio_assets.resources.home_format import FORMAT, STATE_TABLE, check_format
 from audio_assets.resources.lake import Lake, quoted
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
@@ -34,8 +35,11 @@ DICTIONARY_COLUMNS = (
     Column("high", FLOAT, doc="Highest value allowed"),
     Column("doc", TEXT, doc="What it holds"),
 )
-STATE = "platform_state"
-STATE_COLUMNS = (Column("schema_hash", TEXT, doc="Hash of all table and view declarations"),)
+STATE = STATE_TABLE
+STATE_COLUMNS = (
+    Column("format", INTEGER, doc="Format of the home; another one is refused"),
+    Column("schema_hash", TEXT, doc="Hash of all table and view declarations"),
+)
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,18 @@ class Platform:
         Cheap when nothing has changed. New columns are added, dropped ones removed, and values converted
         where a column's type changed; what cannot be converted is NULL. An asset whose columns changed is
         stale, so the next run computes its values anew.
+
+        Raises:
+            HomeFormatError: the home has another format; nothing was written.
         """
         views = [path.read_text(encoding="utf-8") for path in self.views]
         text = json.dumps([repr(self._all_tables), views])
         schema_hash = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        if self._stored_schema_hash() == schema_hash:
+        if self._stored_state() == (FORMAT, schema_hash):
             return
 
         def change(connection: duckdb.DuckDBPyConnection) -> None:
+            check_format(connection, self.settings.home)
             existing = _existing_columns(connection)
             for name, columns in self._all_tables.items():
                 _create_or_alter(connection, name, columns, existing.get(name))
@@ -121,16 +129,19 @@ class Platform:
             connection.execute(f"DELETE FROM {DICTIONARY}")
             connection.execute(f"INSERT INTO {DICTIONARY} SELECT * FROM dictionary")
             connection.execute(f"DELETE FROM {STATE}")
-            connection.execute(f"INSERT INTO {STATE} VALUES ('{schema_hash}')")
+            connection.execute(
+                f"INSERT INTO {STATE} (format, schema_hash) VALUES ({FORMAT}, '{schema_hash}')"
+            )
 
         self.lake.write(change)
 
-    def _stored_schema_hash(self) -> str | None:
+    def _stored_state(self) -> tuple[int, str] | None:
+        """Format and hash of the declarations that the lake was last prepared with."""
         try:
-            rows = self.lake.rows(f"SELECT schema_hash FROM {STATE}")
-        except duckdb.CatalogException:
+            rows = self.lake.rows(f"SELECT format, schema_hash FROM {STATE}")
+        except (duckdb.CatalogException, duckdb.BinderException):  # no table, or one without a format
             return None
-        return rows[0][0] if rows else None
+        return rows[0] if rows else None
 
     def _dictionary(self) -> list[dict[str, object]]:
         return [
