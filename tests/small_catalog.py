@@ -12,9 +12,10 @@ import soundfile
 
 from audio_assets.assemble import build_platform
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.state.ledger import LEDGER_COLUMNS, arrow_table
-from audio_assets.ingest.catalog import CATALOG_TABLES
-from audio_assets.ingest.inspect import hash_file
+from audio_assets.engine.state.ledger import LEDGER
+from audio_assets.engine.state.rows import arrow_table
+from audio_assets.ingest.catalog import FILES, RECORDING_COLUMNS, REJECTED_FILES
+from audio_assets.ingest.identity import sound_hash
 from audio_assets.ingest.uris import to_uri
 from audio_assets.settings import Settings
 
@@ -49,7 +50,7 @@ class SmallCatalog:
         channels, n = np.atleast_2d(samples).shape
         row = {
             "item": key,
-            "content_hash": hash_file(path),
+            "content_hash": sound_hash(path),
             "path": to_uri(path),
             "duration_s": n / rate,
             "size_bytes": status.st_size,
@@ -60,14 +61,19 @@ class SmallCatalog:
             "bit_depth": {"PCM_16": 16, "PCM_24": 24}.get(subtype),
             **record,
         }
-        self._insert(kind, CATALOG_TABLES[kind], [row])
-        self._insert("locations", CATALOG_TABLES["locations"], [{"uri": to_uri(path), "item": key}])
+        self._insert(kind, RECORDING_COLUMNS, [row])
+        file = {"uri": to_uri(path), "item": key, "state": "present"}
+        self._insert("files", FILES.columns, [file])
         return path
 
     def put(self, table: str, key: str, rows: Sequence[Row]) -> None:
         """Give an item rows of a table; columns that are left out are NULL."""
-        columns = self.platform.graph.by_name[table].table.all_columns
-        self._insert(table, columns, [{"item": key, "fingerprint": f"{table}-{key}", **row} for row in rows])
+        stored = self.platform.graph.tables[table]
+        self._insert(
+            stored.stored_as,
+            stored.all_columns,
+            [{"item": key, "fingerprint": f"{table}-{key}", **row} for row in rows],
+        )
         self.end(table, key, "ok")
 
     def end(self, asset: str, key: str, outcome: str, reason: str | None = None, **values: Any) -> None:
@@ -75,6 +81,7 @@ class SmallCatalog:
         entry = {
             "asset": asset,
             "item": key,
+            "checkpoint": "",
             "outcome": outcome,
             "reason": reason,
             "fingerprint": f"{asset}-{key}",
@@ -83,12 +90,12 @@ class SmallCatalog:
             "computed_at": datetime(2025, 2, 3, 4, 5, tzinfo=UTC),
             **values,
         }
-        self._insert("ledger", LEDGER_COLUMNS, [entry])
+        self._insert("ledger", LEDGER.columns, [entry])
 
     def reject(self, path: Path, reason: str) -> None:
         """Write a line of the rejected files."""
         row = {"uri": to_uri(path), "reason": reason, "seen_at": datetime(2025, 2, 3, tzinfo=UTC)}
-        self._insert("rejected_files", CATALOG_TABLES["rejected_files"], [row])
+        self._insert("rejected_files", REJECTED_FILES.columns, [row])
 
     def store(self) -> None:
         """Write all that was given, in one transaction."""

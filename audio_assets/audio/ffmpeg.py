@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from audio_assets.audio.downmix import Samples, default_layout
 from audio_assets.audio.reader import CHUNK, AudioFormat, UnreadableError, pcm_depth
+from audio_assets.audio.untagged import Untagged
 
 _MAX_PADDING = 4_096
 """Two AAC frames at double rate: as much as an encoder pads the end of an MP4 with."""
@@ -37,10 +38,8 @@ class FFmpegReader:
         self.damaged = False
         with ExitStack() as stack:
             source = stack.enter_context(path.open("rb"))
-            self._container = stack.enter_context(_open(source))
-            stream = self._container.streams.best("audio")
-            if not isinstance(stream, av.AudioStream):
-                raise UnreadableError("no audio stream")
+            self._container = stack.enter_context(open_container(source))
+            stream = audio_stream(self._container)
             frames = self._frames(stream)
             first = next(frames, None)
             if first is None:
@@ -68,6 +67,9 @@ class FFmpegReader:
             except av.FFmpegError:
                 self.damaged = True
                 continue
+            except IndexError:  # PyAV knows no stream that begins midway, as one of a chained Ogg may
+                self.damaged = True
+                return
             if frames is None:
                 return
             for frame in frames:
@@ -112,10 +114,15 @@ class FFmpegReader:
         )
 
 
-def _open(source: BinaryIO) -> InputContainer:
+def open_container(file: BinaryIO) -> InputContainer:
+    """An open file's container, without the tags around it.
+
+    Raises:
+        UnreadableError: FFmpeg knows no such format.
+    """
     try:
         return av.open(
-            source,
+            Untagged(file),
             mode="r",
             # A playlist named song.mp3 must not open other files or addresses.
             options={"protocol_whitelist": "none"},
@@ -124,6 +131,18 @@ def _open(source: BinaryIO) -> InputContainer:
     except (av.FFmpegError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise UnreadableError(f"FFmpeg: {reason}") from error
+
+
+def audio_stream(container: InputContainer) -> av.AudioStream:
+    """The audio stream that is decoded where there are several.
+
+    Raises:
+        UnreadableError: there is none.
+    """
+    stream = container.streams.best("audio")
+    if not isinstance(stream, av.AudioStream):
+        raise UnreadableError("no audio stream")
+    return stream
 
 
 def _float32(frame: av.AudioFrame) -> Samples:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audio_assets.errors import UserError
+from audio_assets.resources.home_format import check_format
 from audio_assets.resources.lake import Lake, LakeError, extension_file
 from audio_assets.resources.objects import ObjectError, Objects
 from audio_assets.settings import Settings, available_cores
@@ -132,6 +133,8 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         yield Finding(Level.ABSENT, "lake", where, "not made yet: `audio-assets ingest PATH` makes it")
         return
     try:
+        with lake.get_connection() as connection:
+            check_format(connection, settings.home)
         tables = lake.rows("SELECT count(*) FROM duckdb_tables() WHERE database_name = 'lake'")[0][0]
         yield Finding(Level.GOOD, "lake", f"{where}, {tables} tables")
     except LakeError as error:

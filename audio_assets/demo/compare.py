@@ -47,7 +47,7 @@ def items_of(connection: duckdb.DuckDBPyConnection, corpus: Path) -> dict[str, s
     prefix = corpus.absolute().as_uri() + "/"
     return {
         unquote(uri.removeprefix(prefix)): item
-        for uri, item in connection.execute("SELECT uri, item FROM locations").fetchall()
+        for uri, item in connection.execute("SELECT uri, item FROM files").fetchall()
         if uri.startswith(prefix)
     }
 

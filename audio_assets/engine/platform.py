@@ -15,7 +15,7 @@ import duckdb
 from audio_assets.engine.code.state import CodeState
 from audio_assets.engine.declare.asset import Recipe
 from audio_assets.engine.declare.graph import AssetGraph
-from audio_assets.engine.declare.tables import FLOAT, TEXT, Column, Item, ItemKind, Table
+from audio_assets.engine.declare.tables import FLOAT, INTEGER, TEXT, Column, Item, ItemKind, Table
 from audio_assets.engine.state.adoption import (
     ADOPTIONS,
     SHOWN,
@@ -30,6 +30,7 @@ from audio_assets.engine.state.rows import arrow_table, insert_rows
 from audio_assets.engine.state.states import DEFAULT, RunOptions
 from audio_assets.engine.workers.local import LocalSession
 from audio_assets.engine.workers.session import Session
+from audio_assets.resources.home_format import FORMAT, STATE_TABLE, check_format
 from audio_assets.resources.lake import Lake, quote, quoted
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
@@ -49,8 +50,11 @@ DICTIONARY = Table(
     rows="many",
 )
 STATE = Table(
-    "platform_state",
-    columns=(Column("schema_hash", TEXT, doc="Hash of all table and view declarations"),),
+    STATE_TABLE,
+    columns=(
+        Column("format", INTEGER, doc="Format of the home; another one is refused"),
+        Column("schema_hash", TEXT, doc="Hash of all table and view declarations"),
+    ),
     doc="What the tables were last made from.",
 )
 OWN_TABLES = (
@@ -173,13 +177,17 @@ class Platform:
         Cheap when nothing has changed. New columns are added, dropped ones removed, and values converted
         where a column's type changed; what cannot be converted is NULL. An asset whose columns changed is
         stale, so the next run computes its values anew.
+
+        Raises:
+            HomeFormatError: the home has another format; nothing was written.
         """
         text = json.dumps([repr(self._all_tables), self._all_views])
         schema_hash = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        if self._stored_schema_hash() == schema_hash:
+        if self._stored_state() == (FORMAT, schema_hash):
             return
 
         def change(connection: duckdb.DuckDBPyConnection) -> None:
+            check_format(connection, self.settings.home)
             existing = _existing_columns(connection)
             for name, columns in self._all_tables.items():
                 _create_or_alter(connection, name, columns, existing.get(name))
@@ -193,16 +201,18 @@ class Platform:
             connection.execute(f"DELETE FROM {DICTIONARY.name}")
             insert_rows(connection, DICTIONARY.name, arrow_table(DICTIONARY.columns, self._dictionary()))
             connection.execute(f"DELETE FROM {STATE.name}")
-            connection.execute(f"INSERT INTO {STATE.name} VALUES ('{schema_hash}')")
+            state = [{"format": FORMAT, "schema_hash": schema_hash}]
+            insert_rows(connection, STATE.name, arrow_table(STATE.columns, state))
 
         self.lake.write(change)
 
-    def _stored_schema_hash(self) -> str | None:
+    def _stored_state(self) -> tuple[int, str] | None:
+        """Format and hash of the declarations that the lake was last prepared with."""
         try:
-            rows = self.lake.rows(f"SELECT schema_hash FROM {STATE.name}")
-        except duckdb.CatalogException:
+            rows = self.lake.rows(f"SELECT format, schema_hash FROM {STATE.name}")
+        except (duckdb.CatalogException, duckdb.BinderException):  # no table, or one without a format
             return None
-        return rows[0][0] if rows else None
+        return rows[0] if rows else None
 
     def _dictionary(self) -> list[dict[str, object]]:
         return [

@@ -101,7 +101,7 @@ class Export:
 
     @cached_property
     def _originals(self) -> frozenset[Path]:
-        uris = self.platform.lake.rows("SELECT uri FROM locations")
+        uris = self.platform.lake.rows("SELECT uri FROM files")
         return frozenset(from_uri(uri).resolve() for (uri,) in uris)
 
 

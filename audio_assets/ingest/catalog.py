@@ -1,26 +1,32 @@
 """The catalog: the kinds of items there are, and the tables that ingest writes them to.
 
-`tracks` are music, `episodes` long speech. An item is its bytes: the same file in two places is one
-item with two rows in `locations`. Files that could not be read are in `rejected_files` with the reason.
+`tracks` are music, `episodes` long speech. An item is its sound (`ingest/identity.py`): the same recording
+in two files is one item with two rows in `files`, whatever their names and tags; which of them the catalog
+shows and reads stands in `ingest/files.py`. Files that could not be read are in `rejected_files` with the
+reason.
 """
 
 from __future__ import annotations
 
 from audio_assets.audio.decode import AudioError, readable
 from audio_assets.audio.signal import Signal
-from audio_assets.engine import BOOLEAN, FLOAT, INTEGER, TEXT, TIMESTAMP, Column, Item, ItemKind, Size
-from audio_assets.ingest.inspect import hash_file
+from audio_assets.engine import BOOLEAN, FLOAT, INTEGER, TEXT, TIMESTAMP, Column, Item, ItemKind, Size, Table
+from audio_assets.engine.state.catalog import catalog_tables
+from audio_assets.ingest.identity import sound_hash
 from audio_assets.ingest.uris import from_uri
 
 
 def open_recording(item: Item) -> Signal:
-    """The item's audio, after making sure that the file still holds the bytes it was ingested with.
+    """The item's audio, after making sure that the file still holds its sound.
+
+    A file of unchanged size and time of change is believed; of any other the sound is compared, so that new
+    tags do no harm.
 
     Raises:
-        AudioError: the file is gone or has changed.
+        AudioError: the file is gone or holds another sound.
     """
     if not item.path:
-        raise AudioError(f"{item.key}: no file holds its bytes any more; ingest it from where it is now")
+        raise AudioError(f"{item.key}: no file holds its sound any more; ingest it from where it is now")
     path = from_uri(item.path)
     try:
         status = path.stat()
@@ -33,10 +39,10 @@ def open_recording(item: Item) -> Signal:
         item.record.get("size_bytes"),
         item.record.get("modified_ns"),
     )
-    if not unchanged and hash_file(path) != item.content_hash:
+    if not unchanged and sound_hash(path) != item.content_hash:
         raise AudioError(
-            f"{readable(path)}: the file has changed since it was ingested; ingest it again, which makes "
-            "it a new item"
+            f"{readable(path)}: the file holds another sound than when it was ingested; ingest it again, "
+            "which makes it a new item"
         )
     return Signal(path)
 
@@ -51,8 +57,15 @@ KINDS = (TRACK, EPISODE)
 
 RECORDING_COLUMNS = (
     Column("item", TEXT, doc="Key: readable slug and the first digits of the content hash"),
-    Column("content_hash", TEXT, doc="BLAKE2b-128 of the file's bytes"),
-    Column("path", TEXT, doc="file:// URI where the bytes are read from; see `locations` for all"),
+    Column(
+        "content_hash", TEXT, doc="SHA-256 of the sound: audio packets and codec, without tags and pictures"
+    ),
+    Column(
+        "path",
+        TEXT,
+        doc="file:// URI of the file that is read, and whose tags and size these are: of the item's present "
+        "`files` the first seen, of several the first by URI",
+    ),
     Column("title", TEXT, doc="Title tag"),
     Column("artist", TEXT, doc="Artist tag"),
     Column("album", TEXT, doc="Album tag"),
@@ -92,28 +105,47 @@ RECORDING_COLUMNS = (
     Column("ingested_at", TIMESTAMP, doc="When it was first ingested"),
 )
 
-LOCATION_COLUMNS = (
-    Column("uri", TEXT, doc="file:// URI"),
-    Column("item", TEXT, doc="The item whose bytes are there"),
-    Column("kind", TEXT, doc="track or episode"),
-    Column("relative_path", TEXT, doc="Path below the folder that was ingested"),
-    Column("size_bytes", INTEGER, doc="File size when ingested", unit="B"),
-    Column("modified_ns", INTEGER, doc="Time of change when ingested, since 1970", unit="ns"),
-    Column("sidecars_digest", TEXT, doc="Digest of the files beside it"),
-    Column("seen_at", TIMESTAMP, doc="When it was ingested last"),
+ITEM_COLUMNS = ("item", "content_hash", "kind_reason", "imported_events_json", "ingested_at")
+"""What is the item's own; all other columns are those of the file that is shown."""
+
+FILES = Table(
+    "files",
+    columns=(
+        Column("uri", TEXT, doc="file:// URI"),
+        Column("item", TEXT, doc="The item whose sound it holds; an item may have several files"),
+        Column("kind", TEXT, doc="track or episode"),
+        Column("relative_path", TEXT, doc="Path below the folder that was ingested"),
+        Column("size_bytes", INTEGER, doc="File size when ingested", unit="B"),
+        Column("modified_ns", INTEGER, doc="Time of change when ingested, since 1970", unit="ns"),
+        Column("tags_json", TEXT, doc="What was found in its tags, as JSON"),
+        Column(
+            "shown_json", TEXT, doc="The columns of the catalog where it is the file that is shown, as JSON"
+        ),
+        Column("sidecars_digest", TEXT, doc="Digest of the files beside it"),
+        Column("state", TEXT, doc="present"),
+        Column("first_seen_at", TIMESTAMP, doc="When it was first ingested with this sound"),
+        Column("seen_at", TIMESTAMP, doc="When it was ingested last"),
+    ),
+    doc="Every file that was ingested, and the item whose sound it holds.",
+    rows="many",
 )
 
-REJECTED_COLUMNS = (
-    Column("uri", TEXT, doc="file:// URI"),
-    Column("reason", TEXT, doc="Why the file is no item"),
-    Column("size_bytes", INTEGER, doc="File size when rejected", unit="B"),
-    Column("modified_ns", INTEGER, doc="Time of change when rejected, since 1970", unit="ns"),
-    Column("seen_at", TIMESTAMP, doc="When it was rejected last"),
+REJECTED_FILES = Table(
+    "rejected_files",
+    columns=(
+        Column("uri", TEXT, doc="file:// URI"),
+        Column("reason", TEXT, doc="Why the file is no item"),
+        Column("size_bytes", INTEGER, doc="File size when rejected", unit="B"),
+        Column("modified_ns", INTEGER, doc="Time of change when rejected, since 1970", unit="ns"),
+        Column("seen_at", TIMESTAMP, doc="When it was rejected last"),
+    ),
+    doc="Files that could not be read, and why.",
+    rows="many",
 )
 
-CATALOG_TABLES = {
-    "tracks": RECORDING_COLUMNS,
-    "episodes": RECORDING_COLUMNS,
-    "locations": LOCATION_COLUMNS,
-    "rejected_files": REJECTED_COLUMNS,
-}
+CATALOG_TABLES = (
+    *catalog_tables("tracks", RECORDING_COLUMNS, TRACK.doc),
+    *catalog_tables("episodes", RECORDING_COLUMNS, EPISODE.doc),
+    FILES,
+    REJECTED_FILES,
+)

@@ -1,13 +1,12 @@
 """`inspect`: one audio file → one flat, typed `Recording`, ready for a table.
 
 The audio is decoded once as a stream, so lengths are counted and a file that cannot be decoded to
-its end is known before it enters the catalog. Tags and files beside never decide whether audio is
-good: their faults are `notes`.
+its end is known before it enters the catalog; then its packets are read once more for their hash.
+Tags and files beside never decide whether audio is good: their faults are `notes`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -17,22 +16,21 @@ from pathlib import Path
 from audio_assets.audio.decode import AudioError, AudioStream, readable
 from audio_assets.engine.workers.session import Emit
 from audio_assets.ingest.folders import Kind, folder_hints
+from audio_assets.ingest.identity import sound_hash
 from audio_assets.ingest.keys import item_key
 from audio_assets.ingest.kinds import choose_kind
 from audio_assets.ingest.sidecars import read_sidecars
 from audio_assets.ingest.tags import read_tags
 from audio_assets.ingest.uris import absolute, to_uri
 
-_READ_BYTES = 2**20
-
 
 @dataclass(frozen=True)
 class Recording:
     """An audio file and all that is known of it before anything is computed.
 
-    Identity is `content_hash` alone (BLAKE2b-128 of the file's bytes, 32 hex digits). All text is
-    valid UTF-8. None: not known. `samples` is per channel, as decoded; `truncated`: the file ends
-    before its header says, or has damaged parts. `kind_reason` says how the kind was told,
+    Identity is `content_hash` alone, the file's `sound_hash`. All text is valid UTF-8. None: not
+    known. `samples` is per channel, as decoded; `truncated`: the file ends before its header says,
+    or has damaged parts. `kind_reason` says how the kind was told, `tags_json` has all tags found,
     `sidecars_digest` changes when files beside change, `notes` are faults of tags and files beside.
     """
 
@@ -43,6 +41,7 @@ class Recording:
     uri: str
     relative_path: str
     size_bytes: int
+    modified_ns: int
     container: str
     codec: str
     bit_depth: int | None
@@ -71,6 +70,7 @@ class Recording:
     timed_lyrics_json: str | None
     metadata_json: str | None
     label_uris: tuple[str, ...]
+    tags_json: str
     sidecars_digest: str | None
     notes: tuple[str, ...]
 
@@ -94,7 +94,7 @@ def inspect(
     with AudioStream(path) as stream:
         for _ in stream.chunks():
             pass
-    content_hash = hash_file(path)
+    content_hash = sound_hash(path)
     tags = read_tags(path)
     if _state(path) != before:
         raise AudioError(
@@ -107,6 +107,7 @@ def inspect(
     duration_s = stream.samples / form.sample_rate
     choice = choose_kind(said=kind, folders=folders, tags=tags, duration_s=duration_s, channels=form.channels)
     names = (tags.artist, tags.title) if tags.title else (path.stem,)
+    found_tags = {name: value for name, value in asdict(tags).items() if value is not None}
     timed = [asdict(line) for line in beside.timed_lyrics]
     return Recording(
         key=item_key(content_hash, *names),
@@ -116,6 +117,7 @@ def inspect(
         uri=to_uri(path),
         relative_path=readable(path.relative_to(root)),
         size_bytes=before[0],
+        modified_ns=before[1],
         container=form.container,
         codec=form.codec,
         bit_depth=form.bit_depth,
@@ -144,6 +146,7 @@ def inspect(
         timed_lyrics_json=json.dumps(timed, ensure_ascii=False) if timed else None,
         metadata_json=beside.metadata,
         label_uris=tuple(map(to_uri, beside.label_paths)),
+        tags_json=json.dumps(found_tags, ensure_ascii=False),
         sidecars_digest=beside.digest,
         notes=(*((tags.note,) if tags.note else ()), *beside.notes),
     )
@@ -167,22 +170,6 @@ def _licence(metadata: str | None) -> str | None:
     values = json.loads(metadata) if metadata else {}
     found = next((values[name] for name in ("licence", "license") if values.get(name)), None)
     return str(found) if found else None
-
-
-def hash_file(path: Path) -> str:
-    """BLAKE2b-128 of a file's bytes, as 32 hex digits. Raises `AudioError` if it cannot be read."""
-    digest = hashlib.blake2b(digest_size=16)
-    try:
-        with path.open("rb") as file:
-            while part := file.read(_READ_BYTES):
-                digest.update(part)
-    except OSError as error:
-        raise AudioError(
-            f"{readable(path)}: found a file that cannot be read "
-            f"({(error.strerror or '').lower()}); wanted an existing, readable file: check that it "
-            "is still there and may be read"
-        ) from error
-    return digest.hexdigest()
 
 
 def _state(path: Path) -> tuple[int, int]:

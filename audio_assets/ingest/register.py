@@ -11,30 +11,26 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from audio_assets.audio.decode import readable
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.isolated import usual_limits
-from audio_assets.engine.state.ledger import arrow_table
 from audio_assets.engine.workers.session import Cause, Crew, Died, Done, Raised, Work
 from audio_assets.errors import UserError
 from audio_assets.ingest.annotations.events import events_to_json
 from audio_assets.ingest.annotations.matching import Matches, match_recordings
 from audio_assets.ingest.annotations.podcastfillers import Collection
-from audio_assets.ingest.catalog import CATALOG_TABLES
 from audio_assets.ingest.discover import Found, discover
+from audio_assets.ingest.files import Counts, Rejected, set_events, write_files
 from audio_assets.ingest.folders import Kind
 from audio_assets.ingest.inspect import FileToInspect, Recording
 from audio_assets.ingest.sidecars import read_sidecars
 from audio_assets.ingest.uris import from_uri, to_uri
-from audio_assets.resources.lake import quoted
 
 INSPECTOR = "audio_assets.ingest.inspect:inspector"
 CHUNK_FILES = 256
@@ -77,7 +73,7 @@ def register(
     report.rejected = [(readable(skip.path), skip.reason) for skip in discovery.skipped]
     if not discovery.found and not discovery.skipped:
         raise IngestError(f"No audio files in {', '.join(readable(Path(p)) for p in paths)}.")
-    known = _known_locations(platform)
+    known = _known_files(platform)
     new = [found for found in discovery.found if not _is_known(found, kind, known)]
     report.known = len(discovery.found) - len(new)
     if skip_rejected:
@@ -87,22 +83,23 @@ def register(
     return report
 
 
-Location = tuple[str, int, int, str | None]
+KnownFile = tuple[str, int, int, str | None]
+"""Kind, size in bytes, time of change in nanoseconds and digest of the files beside."""
 
 
-def _known_locations(platform: Platform) -> dict[str, Location]:
-    query = "SELECT uri, kind, size_bytes, modified_ns, sidecars_digest FROM locations"
+def _known_files(platform: Platform) -> dict[str, KnownFile]:
+    query = "SELECT uri, kind, size_bytes, modified_ns, sidecars_digest FROM files WHERE state = 'present'"
     return {uri: tuple(rest) for uri, *rest in platform.lake.rows(query)}
 
 
-def _is_known(found: Found, kind: Kind | None, known: dict[str, Location]) -> bool:
-    location = known.get(to_uri(found.path))
-    if location is None or (kind is not None and location[0] != kind):
+def _is_known(found: Found, kind: Kind | None, known: dict[str, KnownFile]) -> bool:
+    file = known.get(to_uri(found.path))
+    if file is None or (kind is not None and file[0] != kind):
         return False
     status = found.path.stat()
-    if (status.st_size, status.st_mtime_ns) != location[1:3]:
+    if (status.st_size, status.st_mtime_ns) != file[1:3]:
         return False
-    return read_sidecars(found.path).digest == location[3]
+    return read_sidecars(found.path).digest == file[3]
 
 
 FileState = tuple[int, int]
@@ -127,24 +124,12 @@ def _is_rejected(found: Found, rejected: dict[str, FileState]) -> bool:
     return state is not None and state == _file_state(found.path)
 
 
-@dataclass(frozen=True)
-class _Inspected:
-    recording: Recording
-    modified_ns: int
-
-
-@dataclass(frozen=True)
-class _Rejected:
-    uri: str
-    reason: str
-    state: FileState | None
-
-
 class _Registrar:
     def __init__(self, platform: Platform, kind: Kind | None, report: Report) -> None:
         self._platform = platform
         self._kind = kind
         self._report = report
+        self._now = datetime.now(UTC)
         self._states: dict[str, FileState | None] = {}
 
     def run(self, files: Sequence[Found], on_file: Callable[[int, int], None]) -> None:
@@ -153,8 +138,8 @@ class _Registrar:
         on_file(0, len(files))
         settings = self._platform.settings
         crew = Crew(min(settings.workers, len(files)), usual_limits(settings))
-        good: list[_Inspected] = []
-        bad: list[_Rejected] = []
+        good: list[Recording] = []
+        bad: list[Rejected] = []
         last, done = time.monotonic(), 0
         work = Work(INSPECTOR, self._kind)
         with closing(self._platform.session.map(work, self._inputs(files), crew)) as events:
@@ -162,11 +147,12 @@ class _Registrar:
                 done += 1
                 on_file(done, len(files))
                 match event:
-                    case Done(FileToInspect(path), recording):
-                        good.append(_Inspected(recording, path.stat().st_mtime_ns))
+                    case Done(FileToInspect(), recording):
+                        good.append(recording)
                     case Raised(FileToInspect(path)) | Died(FileToInspect(path)):
                         uri = to_uri(path)
-                        bad.append(_Rejected(uri, event.reason + _whose_limit(event), self._states[uri]))
+                        state = self._states[uri] or (None, None)
+                        bad.append(Rejected(uri, event.reason + _whose_limit(event), *state))
                 if len(good) + len(bad) >= CHUNK_FILES or time.monotonic() - last > CHUNK_SECONDS:
                     self._store(good, bad)
                     good, bad, last = [], [], time.monotonic()
@@ -177,22 +163,21 @@ class _Registrar:
             self._states[to_uri(found.path)] = _file_state(found.path)  # before it is read: it may still grow
             yield FileToInspect(found.path, found.root)
 
-    def _store(self, good: Sequence[_Inspected], bad: Sequence[_Rejected]) -> None:
+    def _store(self, good: Sequence[Recording], bad: Sequence[Rejected]) -> None:
         if not good and not bad:
             return
-        now = datetime.now(UTC)
-        counted = Report()
+        counts = Counts()
 
         def change(connection: duckdb.DuckDBPyConnection) -> None:
-            nonlocal counted
-            counted = _write(connection, good, bad, self._kind, now)
+            nonlocal counts
+            counts = write_files(connection, good, bad, self._kind, self._now)
 
         self._platform.lake.write(change)
         report = self._report
-        report.added += counted.added
-        report.moved += counted.moved
-        report.known += counted.known
-        for kind, keys in counted.new_keys.items():
+        report.moved += counts.moved
+        report.known += counts.known
+        for kind, keys in counts.new_keys.items():
+            report.added += len(keys)
             report.new_keys[kind] += keys
         report.rejected += [(readable(from_uri(file.uri)), file.reason) for file in bad]
 
@@ -204,131 +189,6 @@ def _whose_limit(event: Raised | Died) -> str:
     return f" (AUDIO_ASSETS_{'TIME_LIMIT_S' if event.cause is Cause.TIME else 'MEMORY_LIMIT_GIB'})"
 
 
-def _write(
-    connection: duckdb.DuckDBPyConnection,
-    good: Iterable[_Inspected],
-    bad: Sequence[_Rejected],
-    said: Kind | None,
-    now: datetime,
-) -> Report:
-    """Write a chunk within one transaction, after looking up what the catalog holds by then."""
-    counted = Report()
-    inspected = list(good)
-    uris = [entry.recording.uri for entry in inspected]
-    hashes = [entry.recording.content_hash for entry in inspected]
-    items = _items_by_hash(connection, hashes)
-    places = dict(
-        connection.execute(
-            f"SELECT uri, item FROM locations WHERE uri IN (SELECT unnest({quoted(uris)}))"
-        ).fetchall()
-    )
-    rows: dict[Kind, dict[str, dict[str, Any]]] = {"track": {}, "episode": {}}
-    locations = []
-    for entry in inspected:
-        recording = entry.recording
-        existing = items.get(recording.content_hash)
-        if existing is None:
-            key, kind, since, events = recording.key, recording.kind, now, None
-            counted.added += 1
-            counted.new_keys[kind].append(key)
-        else:
-            key, kind, since, events = existing
-            kind = said or kind
-            if recording.uri in places:
-                counted.known += 1
-            else:
-                counted.moved += 1
-        items[recording.content_hash] = (key, kind, since, events)
-        rows[kind][key] = _catalog_row(entry, key, since) | {"imported_events_json": events}
-        locations.append(_location_row(entry, key, kind, now))
-    replaced = [places[row["uri"]] for row in locations if places.get(row["uri"], row["item"]) != row["item"]]
-    for kind, by_key in rows.items():
-        for plural in CATALOG_OF.values():
-            _delete(connection, plural, "item", list(by_key))
-        _insert(connection, CATALOG_OF[kind], list(by_key.values()))
-    _delete(connection, "locations", "uri", uris)
-    _insert(connection, "locations", locations)
-    _repoint(connection, replaced)
-    _delete(connection, "rejected_files", "uri", [*uris, *(file.uri for file in bad)])
-    _insert(connection, "rejected_files", [_rejected_row(file, now) for file in bad])
-    return counted
-
-
-Existing = tuple[str, Kind, datetime, str | None]
-"""Key, kind, time of the first ingest and imported events of an item of the catalog."""
-
-CATALOG_OF: dict[Kind, str] = {"track": "tracks", "episode": "episodes"}
-
-
-def _items_by_hash(connection: duckdb.DuckDBPyConnection, hashes: Sequence[str]) -> dict[str, Existing]:
-    found: dict[str, Existing] = {}
-    for kind, plural in CATALOG_OF.items():
-        query = (
-            f"SELECT content_hash, item, ingested_at, imported_events_json FROM {plural} "
-            f"WHERE content_hash IN (SELECT unnest({quoted(hashes)}))"
-        )
-        for content_hash, key, *rest in connection.execute(query).fetchall():
-            found[content_hash] = (key, kind, *rest)
-    return found
-
-
-def _repoint(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
-    """Items whose file now holds other bytes are read from another place, or from none."""
-    for plural in CATALOG_OF.values() if keys else ():
-        connection.execute(
-            f"UPDATE {plural} SET path = (SELECT min(uri) FROM locations WHERE item = {plural}.item) "
-            f"WHERE item IN (SELECT unnest({quoted(keys)}))"
-        )
-
-
-def _catalog_row(entry: _Inspected, key: str, since: datetime) -> dict[str, Any]:
-    recording = replace(entry.recording, key=key)
-    values = asdict(recording) | {
-        "item": key,
-        "path": recording.uri,
-        "modified_ns": entry.modified_ns,
-        "ingested_at": since,
-    }
-    return {column.name: values.get(column.name) for column in CATALOG_TABLES["tracks"]}
-
-
-def _location_row(entry: _Inspected, key: str, kind: Kind, now: datetime) -> dict[str, Any]:
-    recording = entry.recording
-    return {
-        "uri": recording.uri,
-        "item": key,
-        "kind": kind,
-        "relative_path": recording.relative_path,
-        "size_bytes": recording.size_bytes,
-        "modified_ns": entry.modified_ns,
-        "sidecars_digest": recording.sidecars_digest,
-        "seen_at": now,
-    }
-
-
-def _rejected_row(file: _Rejected, now: datetime) -> dict[str, Any]:
-    size_bytes, modified_ns = file.state or (None, None)
-    return {
-        "uri": file.uri,
-        "reason": file.reason,
-        "size_bytes": size_bytes,
-        "modified_ns": modified_ns,
-        "seen_at": now,
-    }
-
-
-def _delete(connection: duckdb.DuckDBPyConnection, table: str, column: str, values: Sequence[str]) -> None:
-    if values:
-        connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT unnest({quoted(values)}))")
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        connection.register("new_rows", arrow_table(CATALOG_TABLES[table], rows))
-        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM new_rows")
-        connection.unregister("new_rows")
-
-
 def import_events(platform: Platform, collection: Collection) -> Matches:
     """Give the events of a collection to the episodes it names; names that fit none are left out.
 
@@ -336,22 +196,10 @@ def import_events(platform: Platform, collection: Collection) -> Matches:
     """
     places = [
         (item, from_uri(uri).name)
-        for item, uri in platform.lake.rows("SELECT item, uri FROM locations WHERE kind = 'episode'")
+        for item, uri in platform.lake.rows("SELECT item, uri FROM files WHERE kind = 'episode'")
     ]
     matches = match_recordings(collection.events, places)
-    rows = [
-        {"item": item, "events": events_to_json(collection.events[name])}
-        for name, item in matches.items.items()
-    ]
-
-    def change(connection: duckdb.DuckDBPyConnection) -> None:
-        connection.register("imported", pa.Table.from_pylist(rows))
-        connection.execute(
-            "UPDATE episodes SET imported_events_json = imported.events FROM imported "
-            "WHERE episodes.item = imported.item"
-        )
-        connection.unregister("imported")
-
-    if rows:
-        platform.lake.write(change)
+    events = {item: events_to_json(collection.events[name]) for name, item in matches.items.items()}
+    if events:
+        platform.lake.write(lambda connection: set_events(connection, events))
     return matches

@@ -9,6 +9,7 @@ from typing import Literal
 import duckdb
 
 from audio_assets.errors import UserError
+from audio_assets.resources.home_format import HomeFormatError, check_format
 from audio_assets.resources.lake import Lake, LakeError
 from audio_assets.settings import Settings, get_settings
 
@@ -26,7 +27,7 @@ def connect(settings: Settings | None = None, *, write: bool = False) -> duckdb.
     >>> connection.sql("SELECT item, lufs FROM loudness").pl()  # doctest: +SKIP
 
     Raises:
-        LakeError: there is no lake yet, or it cannot be opened.
+        LakeError: there is no lake yet, it cannot be opened, or the home has another format.
     """
     chosen = settings or get_settings()
     lake = Lake.from_settings(chosen, read_only=not write)
@@ -35,7 +36,13 @@ def connect(settings: Settings | None = None, *, write: bool = False) -> duckdb.
             f"There is no lake in {chosen.home} yet: `audio-assets ingest PATH` makes one "
             "(AUDIO_ASSETS_HOME chooses the folder)."
         )
-    return lake.open()
+    connection = lake.open()
+    try:
+        check_format(connection, chosen.home)
+    except HomeFormatError:
+        connection.close()
+        raise
+    return connection
 
 
 def run_query(connection: duckdb.DuckDBPyConnection, query: str, form: Format) -> bytes:

@@ -7,12 +7,13 @@ import pytest
 
 from audio_assets.assets.music import aesthetics, features, stem_features, tags, timbre
 from audio_assets.engine import Table
-from audio_assets.ingest.catalog import CATALOG_TABLES
+from audio_assets.engine.declare.tables import ITEM
+from audio_assets.ingest.catalog import RECORDING_COLUMNS
 
 VIEW = Path(__file__).parents[2] / "sql" / "views" / "track_features.sql"
 MODULES = (features, timbre, stem_features, aesthetics, tags)
 TABLES = {
-    table.name: table.all_columns
+    table.name: (ITEM, *table.columns)
     for module in MODULES
     for table in vars(module).values()
     if isinstance(table, Table)
@@ -62,7 +63,7 @@ NUMERIC = {
 @pytest.fixture
 def lake():
     connection = duckdb.connect()
-    for name, columns in {"tracks": CATALOG_TABLES["tracks"], **TABLES}.items():
+    for name, columns in {"tracks": RECORDING_COLUMNS, **TABLES}.items():
         declared = ", ".join(f'"{column.name}" {column.sql_type}' for column in columns)
         connection.execute(f"CREATE TABLE {name} ({declared})")
     connection.execute(VIEW.read_text())

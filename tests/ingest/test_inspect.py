@@ -1,9 +1,9 @@
 """One file, one record: what it says is what is there."""
 
 import dataclasses
-import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import mutagen
 import numpy as np
@@ -12,10 +12,12 @@ import pytest
 from audio_assets.audio.decode import AudioError
 from audio_assets.ingest import inspect as inspect_module
 from audio_assets.ingest.discover import discover
+from audio_assets.ingest.identity import sound_hash
 from audio_assets.ingest.inspect import inspect
 from audio_assets.ingest.labels import Label, read_labels
 from audio_assets.ingest.uris import from_uri
 from tests.audio.synthesis import tones, write_coded, write_pcm
+from tests.ingest.tagging import retag
 
 
 @pytest.fixture
@@ -35,18 +37,23 @@ def test_a_record_of_everything(song, tmp_path):
     labels = song.with_suffix(".labels.txt")
     labels.write_text("0.5\t1.0\tsinging")
     record = inspect(song, root=tmp_path / "library")
-    content_hash = hashlib.blake2b(song.read_bytes(), digest_size=16).hexdigest()
-    assert record.key == f"bjork-joga-{content_hash[:10]}"
-    assert record.content_hash == content_hash
+    assert record.content_hash == sound_hash(song)
+    assert record.key == f"bjork-joga-{record.content_hash[:10]}"
     assert (record.kind, record.kind_reason) == ("track", "2 s of stereo")
     assert from_uri(record.uri) == song
     assert record.relative_path == "rock/indie/01 – Jóga.flac"
-    assert record.size_bytes == song.stat().st_size
+    assert (record.size_bytes, record.modified_ns) == (song.stat().st_size, song.stat().st_mtime_ns)
     assert (record.container, record.codec, record.bit_depth) == ("flac", "flac", 24)
     assert (record.sample_rate, record.channels) == (48_000, 2)
     assert (record.samples, record.duration_s, record.truncated) == (72_000, 1.5, False)
     assert (record.title, record.artist, record.year, record.album) == ("Jóga", "Björk", 1997, None)
     assert (record.folder_genre, record.folder_subgenre) == ("rock", "indie")
+    assert json.loads(record.tags_json) == {
+        "title": "Jóga",
+        "artist": "Björk",
+        "year": 1997,
+        "lyrics": "from the tag",
+    }
     assert record.lyrics == "emotional landscapes"
     assert json.loads(record.timed_lyrics_json) == [{"start_s": 1.0, "text": "emotional landscapes"}]
     assert json.loads(record.metadata_json) == {"clique_id": "C7", "license": "CC0"}
@@ -73,10 +80,12 @@ def test_a_record_is_flat_and_every_text_can_be_stored(tmp_path):
     assert from_uri(record.uri).read_bytes() == path.read_bytes()
 
 
-def test_the_same_bytes_have_the_same_identity_under_any_name(tmp_path):
+def test_the_same_sound_has_the_same_identity_under_any_name_and_with_any_tags(tmp_path):
     one = write_pcm(tmp_path / "one.wav", tones(0.2), 44_100)
-    other = shutil.copy(one, tmp_path / "other.wav")
+    other = Path(shutil.copy(one, tmp_path / "other.wav"))
+    retag(other, "Other")
     first, second = inspect(one), inspect(other)
+    assert (first.title, second.title) == (None, "Other")
     assert first.content_hash == second.content_hash
     assert first.key[-10:] == second.key[-10:] == first.content_hash[:10]
 

@@ -75,25 +75,25 @@ def test_files_that_vanish_or_change_after_ingest_fail_alone(with_peaks: Command
     (tones / "tone 220.wav").unlink()
     write_tone(tones / "tone 440.wav", 450)
     out = command("run", "peaks", code=1)
-    assert "is gone" in out and "has changed" in out
+    assert "is gone" in out and "holds another sound" in out
     assert command.states()["peaks"]["ok"] == 1
     listed = json.loads(command("status", "peaks", "--failed", "--format", "json"))
     assert {row["outcome"] for row in listed} == {"failed"} and len(listed) == 2
 
-    write_tone(tones / "tone 220.wav", 220)  # the same bytes are back
+    write_tone(tones / "tone 220.wav", 220)  # the same sound is back
     assert "1 new" in command("ingest", str(tones), "--as", "track")  # the changed one
     out = command("retry", "peaks", code=1)
     assert "ok" in out
     states = command.states()["peaks"]
     assert (states["ok"], states["failed"]) == (3, 1)
     (reason,) = command.sql("SELECT reason FROM ledger WHERE outcome = 'failed'")
-    assert "no file holds its bytes any more" in str(reason["reason"])
+    assert "no file holds its sound any more" in str(reason["reason"])
 
 
-def test_the_same_bytes_in_two_places_are_one_item(with_peaks: Command, tones: Path):
+def test_the_same_sound_in_two_places_is_one_item(with_peaks: Command, tones: Path):
     shutil.copy(tones / "tone 220.wav", tones / "copy.wav")
     assert "3 new" in with_peaks("ingest", str(tones), "--as", "track")
-    (row,) = with_peaks.sql("SELECT count(*) AS places FROM locations GROUP BY item HAVING count(*) > 1")
+    (row,) = with_peaks.sql("SELECT count(*) AS places FROM files GROUP BY item HAVING count(*) > 1")
     assert row == {"places": 2}
     assert "0 new, 4 known" in with_peaks("ingest", str(tones), "--as", "track")
     shutil.copy(tones / "tone 220.wav", tones / "another copy.wav")

@@ -10,7 +10,12 @@ from audio_assets.resources.tracking import ADOPTED
 
 
 def model_card(
-    asset: TrainingAsset, config: BaseModel, training: Training, trained: Trained, licences: str, recipe: Recipe
+    asset: TrainingAsset,
+    config: BaseModel,
+    training: Training,
+    trained: Trained,
+    licences: str,
+    recipe: Recipe,
 ) -> str:
     """The checkpoint's model card, Markdown with the metadata block that model hubs read."""
     kinds = " and ".join(kind.plural for kind in asset.items)

@@ -17,7 +17,9 @@ def find_predictor(platform: Platform, what: str) -> tuple[TrainingAsset, Predic
     Raises:
         PredictError: there is none; the message lists those there are.
     """
-    found = [(training, training.predict) for training in platform.graph.trainings if training.predict is not None]
+    found = [
+        (training, training.predict) for training in platform.graph.trainings if training.predict is not None
+    ]
     for training, predictor in found:
         if what in (training.name, predictor.tells):
             return training, predictor

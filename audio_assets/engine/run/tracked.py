@@ -47,7 +47,12 @@ def track_start(
     source = {**code, "code_hash": platform.code[asset.name].digest, "lake_snapshot": training.snapshot}
     tracker.params({**config.model_dump(mode="json"), **execution, **source})
     profile = {"items": len(upstream), "snapshot": training.snapshot, "upstream": list(asset.upstream)}
-    tracker.dataset("+".join(kind.plural for kind in asset.items), data_digest(upstream), platform.settings.lake_data, profile)
+    tracker.dataset(
+        "+".join(kind.plural for kind in asset.items),
+        data_digest(upstream),
+        platform.settings.lake_data,
+        profile,
+    )
 
 
 def track_checkpoint(

@@ -22,17 +22,17 @@ class Matches:
     ambiguous: dict[str, tuple[str, ...]]
 
 
-def match_recordings(names: Iterable[str], locations: Iterable[tuple[str, str]]) -> Matches:
+def match_recordings(names: Iterable[str], files: Iterable[tuple[str, str]]) -> Matches:
     """Match `names` to items by the names of their files.
 
     Args:
         names: as the collection writes them, such as `podcast_filename`.
-        locations: (item, path) of every place where an item's bytes are; an item may have many.
+        files: (item, path) of every file of an item; an item may have many.
     """
     known: dict[str, set[str]] = defaultdict(set)
-    for item, path in locations:
-        file = PurePath(path)
-        for name in (file.name, file.stem):
+    for item, path in files:
+        pure = PurePath(path)
+        for name in (pure.name, pure.stem):
             known[_comparable(name)].add(item)
     found = {name: tuple(sorted(known.get(_comparable(name), ()))) for name in dict.fromkeys(names)}
     return Matches(
