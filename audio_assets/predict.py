@@ -75,8 +75,8 @@ def _made(platform: Platform, role: Role) -> Any:
 
 def _check(checkpoint: Checkpoint, model: Path) -> None:
     """Refuse a checkpoint that cannot be read before anything is decoded for it."""
-    from models.common.checkpoint import CheckpointError
     from models.laughter.predictor import LaughterPredictor
+    from models.training.checkpoint import CheckpointError
 
     try:
         LaughterPredictor.load(model)

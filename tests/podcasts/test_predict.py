@@ -17,9 +17,9 @@ from audio_assets.engine.roles import Role
 from audio_assets.predict import PredictError, predict_laughter
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
-from models.common.checkpoint import save_checkpoint
 from models.laughter.losses import LossConfig
 from models.laughter.network import HeadConfig, LaughterHead
+from models.training.checkpoint import save_checkpoint
 from tests.conftest import write_tone
 
 

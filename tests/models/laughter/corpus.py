@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from models.laughter.data import InMemoryFrames
 from models.laughter.labels import time_to_laugh
-from models.laughter.shards import Shard, safetensors_shard
-from models.laughter.streaming import StreamingFrames
+from models.training.frames import InMemoryFrames
+from models.training.shards import Shard, safetensors_shard
+from models.training.streaming import StreamingFrames
 
 
 def numbered_shards(lengths, dim=4, dtype=torch.float32) -> list[Shard]:

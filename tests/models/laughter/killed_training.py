@@ -9,6 +9,7 @@ from lightning.pytorch import Callback
 
 from models.laughter.config import OptimizerConfig, TrainingConfig
 from models.laughter.training import fit
+from models.training.settings import Machine
 from tests.models.laughter.corpus import laughing_set
 
 CONFIG = TrainingConfig(
@@ -36,7 +37,7 @@ def train(out_dir: Path, **options):
         laughing_set(1),
         CONFIG,
         out_dir,
-        accelerator="cpu",
+        machine=Machine("cpu"),
         **options,
     )
 

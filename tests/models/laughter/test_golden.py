@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from models.laughter.config import OptimizerConfig, TrainingConfig
 from models.laughter.losses import LossConfig
 from models.laughter.training import fit
+from models.training.settings import Machine
 from tests.models.laughter.corpus import laughing_files, laughing_set, streamed, waiting_set
 
 GOLDEN = Path(__file__).resolve().parents[2] / "data" / "laughter_trainings.json"
@@ -36,7 +37,7 @@ def train(name, folder):
         training = streamed(laughing_files(folder, range(4), n_frames=700))
     if name == "times":
         training, validation = waiting_set(0), waiting_set(1)
-    result = fit(training, validation, CONFIGS[name], folder / "fit", accelerator="cpu")
+    result = fit(training, validation, CONFIGS[name], folder / "fit", machine=Machine("cpu"))
     weights = load_file(result.checkpoint / "model.safetensors")
     return {
         "best_epoch": result.best_epoch,

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from models.common.checkpoint import WEIGHTS_FILE
-from models.common.training_state import load_state
 from models.laughter.config import OptimizerConfig, TrainingConfig
-from models.laughter.data import InMemoryFrames
-from models.laughter.progress import BEST_FOLDER, STATE_FILE
-from models.laughter.streaming import StreamingFrames
 from models.laughter.training import fit
+from models.training.checkpoint import WEIGHTS_FILE
+from models.training.frames import InMemoryFrames
+from models.training.progress import BEST_FOLDER, STATE_FILE
+from models.training.settings import Machine
+from models.training.state import load_state
+from models.training.streaming import StreamingFrames
 from tests.models.laughter.corpus import laughing_files
 from tests.models.laughter.killed_training import CONFIG, train
 
@@ -36,7 +37,7 @@ def test_a_training_killed_within_an_epoch_ends_as_if_it_had_not_been(tmp_path):
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     saved = load_state(tmp_path / "killed" / STATE_FILE)
-    assert len(saved["callbacks"]["EpochRecord"]["history"]) == 2
+    assert len(saved["progress"]["history"]) == 2
 
     resumed = train(tmp_path / "killed", resume=True)
     undisturbed = train(tmp_path / "undisturbed")
@@ -59,7 +60,7 @@ def test_two_processes_train_as_one_does(tmp_path):
     )
 
     def run(name, devices):
-        return fit(train_set, validation, config, tmp_path / name, accelerator="cpu", devices=devices)
+        return fit(train_set, validation, config, tmp_path / name, machine=Machine("cpu", devices))
 
     one, two = run("one", 1), run("two", 2)
     assert one.metrics["val_auprc"] > 0.9

@@ -6,7 +6,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from models.laughter.shards import SafetensorsFrames, Shard, safetensors_shard
+from models.training.shards import SafetensorsFrames, Shard, safetensors_shard
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from models.common.config import config_from_json, config_to_json
+from models.training.config import config_from_json, config_to_json
 
 
 @dataclass(frozen=True)

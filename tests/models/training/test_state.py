@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from models.common.training_state import SafetensorsCheckpointIO, load_state, save_state
+from models.training.state import SafetensorsCheckpointIO, load_state, save_state
 
 
 def test_every_kind_of_value_comes_back_as_it_was(tmp_path):

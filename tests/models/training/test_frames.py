@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
-from models.laughter.data import Epoch, InMemoryFrames, feature_statistics
-from models.laughter.shards import Shard, safetensors_shard
-from models.laughter.streaming import StreamingFrames
+from models.training.epochs import Epoch
+from models.training.frames import InMemoryFrames, feature_statistics
+from models.training.shards import Shard, safetensors_shard
+from models.training.streaming import StreamingFrames
 from tests.models.laughter.corpus import laughing_files, numbered_shards
 
 LENGTHS = (1000, 37, 2500, 1, 662)
@@ -32,7 +33,7 @@ both = pytest.mark.parametrize("dataset", [in_memory, streamed])
 
 def numbers(batches):
     """The frames of each batch, by number."""
-    return [batch.labels.numpy().astype(int) for batch in batches]
+    return [batch["labels"].numpy().astype(int) for batch in batches]
 
 
 @both
@@ -40,8 +41,8 @@ def numbers(batches):
 def test_frames_keep_their_labels_and_their_dtype(dataset, dtype):
     # bfloat16 tells the numbers to 256 apart.
     for batch in dataset(numbered_shards((100, 156), dtype=dtype)).batches(Epoch(BATCH)):
-        assert batch.frames.dtype == dtype
-        assert torch.equal(batch.frames[:, 0].float(), batch.labels)
+        assert batch["frames"].dtype == dtype
+        assert torch.equal(batch["frames"][:, 0].float(), batch["labels"])
 
 
 @both

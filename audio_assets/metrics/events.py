@@ -1,10 +1,10 @@
 """How good detected events and raised warnings are.
 
 Conventions: onsets are [n] seconds, events and alarms [n, 2] start and end in seconds, each of one
-episode. Every function returns counts of that episode; counts of episodes add up with `+`, and the
+recording. Every function returns counts of that recording; counts of recordings add up with `+`, and the
 metrics are properties of the sum. What the counts cannot answer is None.
 
-Metrics: event F1 by onset, as in mir_eval.onset and sed_eval; for warnings the share of laughs
+Metrics: event F1 by onset, as in mir_eval.onset and sed_eval; for warnings the share of events
 announced, lead time and false alarms per hour, as for the prediction of seizures (Winterhalder et
 al., Epilepsy & Behavior, 2003).
 """
@@ -50,9 +50,9 @@ class EventCounts:
 
 @dataclass(frozen=True)
 class WarningCounts:
-    """Laughs, alarms and lead times; see `match_warnings`."""
+    """Events, alarms and lead times; see `match_warnings`."""
 
-    n_laughs: int = 0
+    n_events: int = 0
     n_false_alarms: int = 0
     n_late_alarms: int = 0
     duration_s: float = 0.0
@@ -60,7 +60,7 @@ class WarningCounts:
 
     def __add__(self, other: "WarningCounts") -> "WarningCounts":
         return WarningCounts(
-            self.n_laughs + other.n_laughs,
+            self.n_events + other.n_events,
             self.n_false_alarms + other.n_false_alarms,
             self.n_late_alarms + other.n_late_alarms,
             self.duration_s + other.duration_s,
@@ -69,8 +69,8 @@ class WarningCounts:
 
     @property
     def recall(self) -> float | None:
-        """Share of the laughs announced before they began; None without laughs."""
-        return len(self.lead_s) / self.n_laughs if self.n_laughs else None
+        """Share of the events announced before they began; None without events."""
+        return len(self.lead_s) / self.n_events if self.n_events else None
 
     @property
     def false_alarms_per_hour(self) -> float | None:
@@ -79,12 +79,12 @@ class WarningCounts:
 
     @property
     def mean_lead_s(self) -> float | None:
-        """Mean time from a warning to its laugh; None if none was announced."""
+        """Mean time from a warning to its event; None if none was announced."""
         return fmean(self.lead_s) if self.lead_s else None
 
     @property
     def median_lead_s(self) -> float | None:
-        """Median time from a warning to its laugh; None if none was announced."""
+        """Median time from a warning to its event; None if none was announced."""
         return median(self.lead_s) if self.lead_s else None
 
 
@@ -97,7 +97,7 @@ def match_onsets(
     them to a later onset can only leave less for the rest.
 
     Args:
-        reference_s: [n] true onsets of an episode, in any order.
+        reference_s: [n] true onsets of a recording, in any order.
         estimated_s: [m] estimated onsets.
         tolerance_s: largest distance of a pair, inclusive.
     """
@@ -115,30 +115,30 @@ def match_onsets(
 
 
 def match_warnings(
-    laughs: npt.ArrayLike, alarms: npt.ArrayLike, *, horizon_s: float, duration_s: float
+    events: npt.ArrayLike, alarms: npt.ArrayLike, *, horizon_s: float, duration_s: float
 ) -> WarningCounts:
-    """What alarms say about laughs that begin within the horizon.
+    """What alarms say about events that begin within the horizon.
 
-    An alarm announces a laugh if the alarm is on at some moment of the `horizon_s` before it; the
+    An alarm announces an event if the alarm is on at some moment of the `horizon_s` before it; the
     lead time counts from the first such moment, so it lies in (0, horizon_s]. An alarm that
-    announces nothing is late if it is on during a laugh, false otherwise.
+    announces nothing is late if it is on during an event, false otherwise.
 
     Args:
-        laughs: [n, 2] true events of an episode, not overlapping.
+        events: [n, 2] true events of a recording, not overlapping.
         alarms: [m, 2] events of the look-ahead probabilities.
-        horizon_s: look-ahead of the labels, frames / 12.5.
-        duration_s: length of the episode.
+        horizon_s: how far ahead alarms look, seconds.
+        duration_s: length of the recording.
     """
-    start, end = np.asarray(laughs, dtype=np.float64).reshape(-1, 2).T
+    start, end = np.asarray(events, dtype=np.float64).reshape(-1, 2).T
     begin, stop = np.asarray(alarms, dtype=np.float64).reshape(-1, 2).T
-    # [alarms, laughs]; both intervals are half open, so touching is not overlapping.
+    # [alarms, events]; both intervals are half open, so touching is not overlapping.
     announces = (begin[:, None] < start) & (stop[:, None] > start - horizon_s)
     during = (begin[:, None] < end) & (stop[:, None] > start)
     lead_s = np.where(announces, np.minimum(start - begin[:, None], horizon_s), 0).max(axis=0, initial=0)
     idle = ~announces.any(axis=1)
     late = idle & during.any(axis=1)
     return WarningCounts(
-        n_laughs=len(start),
+        n_events=len(start),
         n_false_alarms=int((idle & ~late).sum()),
         n_late_alarms=int(late.sum()),
         duration_s=duration_s,

@@ -1,6 +1,6 @@
-"""Frames of many episodes in shuffled batches, read from their shards as they are needed.
+"""Frames of many recordings in shuffled batches, read from their shards as they are needed.
 
-What is in reach is a block of frames and the one after it, never a whole episode:
+What is in reach is a block of frames and the one after it, never a whole recording:
 
     every shard is cut into chunks, and the chunks of all shards are shuffled and laid end to end;
     that line is cut into lanes of equal length; a block is the next stretch of every lane;
@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from models.laughter.data import Batch, Epoch, FrameBatches, share_of_batch
-from models.laughter.shards import Shard
+from models.training.epochs import Batch, Batches, Epoch, share_of_batch
+from models.training.shards import Shard
 
 Indices = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.uint8]
@@ -36,7 +36,7 @@ class StreamingFrames:
     Memory holds two blocks, whatever the number and the length of the shards.
 
     Args:
-        shards: one per episode, all with frames of the same dtype and dimension.
+        shards: one per recording, all with frames of the same dtype and dimension.
         block_frames: frames that are shuffled together, of all ranks.
         chunk_frames: neighbouring frames of a shard that are read together.
         lanes: chunks read side by side. The ranks must divide it, and it the batch.
@@ -61,7 +61,7 @@ class StreamingFrames:
         self.input_dim, self.dtype = first_frame.shape[1], first_frame.dtype
         self._spare_memory: list[_Memory] = []
 
-    def batches(self, epoch: Epoch) -> FrameBatches:
+    def batches(self, epoch: Epoch) -> Batches:
         """What one process sees in one pass.
 
         Raises:
@@ -69,7 +69,7 @@ class StreamingFrames:
                 than lanes.
         """
         plan = _Plan(self, epoch)
-        return FrameBatches(epoch.first_batch, plan.n_batches, plan.batches)
+        return Batches(epoch.first_batch, plan.n_batches, plan.batches)
 
     @contextmanager
     def memory(self) -> Iterator["_Memory"]:
@@ -203,7 +203,7 @@ class _Block:
             # mode="clip" lets numpy write to `out` without a copy in between.
             chunk.take(positions[start:stop] - offset, axis=0, out=rows[start:stop], mode="clip")
             start, offset = stop, end
-        return Batch(frames, torch.from_numpy(self.labels[positions]))
+        return {"frames": frames, "labels": torch.from_numpy(self.labels[positions])}
 
 
 class _Memory:

@@ -5,7 +5,7 @@ positive where its probability is at least the threshold. A value the data canno
 never NaN and never a stand-in: recall without positives, AUROC with one class, anything of nothing.
 
 Metrics: average precision (AUPRC), AUROC, precision, recall, F1, Matthews correlation, Brier score,
-expected calibration error; the curves behind them; the best threshold; errors of predicted times.
+expected calibration error; the curves behind them; the best threshold.
 """
 
 from dataclasses import dataclass
@@ -84,19 +84,6 @@ class ReliabilityCurve:
     probability: Array
     positive_rate: Array
     count: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class TimeMetrics:
-    """How good predicted times to the next laugh are, in seconds.
-
-    `baseline_mae_s` is the error of always answering the median of the truth: what to beat.
-    """
-
-    n_frames: int
-    mae_s: float | None
-    rmse_s: float | None
-    baseline_mae_s: float | None
 
 
 def frame_metrics(
@@ -222,23 +209,6 @@ def best_threshold(probabilities: npt.ArrayLike, labels: npt.ArrayLike, n_points
     called = len(p) - np.searchsorted(np.sort(p), grid)
     tp = n_positive - np.searchsorted(np.sort(p[y == 1]), grid)
     return float(grid[np.argmax(2 * tp / (called + n_positive))])
-
-
-def time_metrics(predicted_s: npt.ArrayLike, true_s: npt.ArrayLike) -> TimeMetrics:
-    """Errors of predicted times, [n] seconds each, both capped alike."""
-    predicted = np.asarray(predicted_s, dtype=np.float64)
-    true = np.asarray(true_s, dtype=np.float64)
-    if predicted.shape != true.shape:
-        raise ValueError(f"{predicted.shape} predicted and {true.shape} true times; wanted as many")
-    if not len(true):
-        return TimeMetrics(0, None, None, None)
-    error = predicted - true
-    return TimeMetrics(
-        n_frames=len(true),
-        mae_s=float(np.mean(np.abs(error))),
-        rmse_s=float(np.sqrt(np.mean(error**2))),
-        baseline_mae_s=float(np.mean(np.abs(true - np.median(true)))),
-    )
 
 
 def _ranked_counts(

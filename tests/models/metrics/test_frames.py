@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 
-from models.laughter.metrics import (
+from models.metrics.frames import (
     auroc,
     average_precision,
     best_threshold,
@@ -17,7 +17,6 @@ from models.laughter.metrics import (
     frame_metrics,
     precision_recall_curve,
     reliability_curve,
-    time_metrics,
 )
 
 ALL_NEGATIVE = ([0.1, 0.2, 0.7], [0, 0, 0])
@@ -149,11 +148,3 @@ def test_millions_of_frames_do_not_overflow_the_correlation():
 def test_what_is_no_probability_or_no_label_is_refused(p, y, named):
     with pytest.raises(ValueError, match=named):
         frame_metrics(p, y)
-
-
-def test_time_errors_have_their_closed_forms_beside_the_best_constant():
-    found = time_metrics([1.0, 4.0, 9.0], [2.0, 2.0, 10.0])
-    assert found.mae_s == pytest.approx(4 / 3)
-    assert found.rmse_s == pytest.approx(math.sqrt(6 / 3))
-    assert found.baseline_mae_s == pytest.approx(8 / 3)
-    assert time_metrics([], []).mae_s is None

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from models.common.checkpoint import (
+from models.training.checkpoint import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     CheckpointError,

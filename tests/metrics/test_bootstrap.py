@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from models.laughter.bootstrap import bootstrap_interval
-from models.laughter.metrics import average_precision
+from audio_assets.metrics.bootstrap import bootstrap_interval
+from models.metrics.frames import average_precision
 
 
 def test_the_bootstrap_of_a_mean_agrees_with_the_normal_interval():

@@ -1,4 +1,4 @@
-"""How sure a metric is, given that there are only so many episodes."""
+"""How sure a metric is, given that there are only so many recordings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ class Interval:
 
 def bootstrap_interval(
     metric: Callable[[npt.NDArray[np.int64]], float | None],
-    n_episodes: int,
+    n_units: int,
     *,
     n_resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval | None:
-    """Percentile interval of a metric when episodes, not frames, are drawn with replacement.
+    """Percentile interval of a metric when recordings, not frames, are drawn with replacement.
 
-    Frames of an episode are alike, so an interval over frames would be far too narrow.
+    Frames of a recording are alike, so an interval over frames would be far too narrow.
 
     Args:
-        metric: of [n_episodes] counts, how often each episode was drawn. For frame metrics pass
-            `weights=counts[episode_of_frame]`, on frames sorted by probability for speed; for event
-            metrics add up the counts of the episodes.
-        n_episodes: to draw, and to draw from.
+        metric: of [n_units] counts, how often each recording was drawn. For frame metrics pass
+            `weights=counts[unit_of_frame]`, on frames sorted by probability for speed; for event
+            metrics add up the counts of the recordings.
+        n_units: to draw, and to draw from.
         n_resamples: how often.
         level: of confidence.
         seed: of the draws.
@@ -42,9 +42,9 @@ def bootstrap_interval(
     """
     rng = np.random.default_rng(seed)
     values = []
-    for _ in range(n_resamples if n_episodes else 0):
-        drawn = rng.integers(n_episodes, size=n_episodes)
-        value = metric(np.bincount(drawn, minlength=n_episodes))
+    for _ in range(n_resamples if n_units else 0):
+        drawn = rng.integers(n_units, size=n_units)
+        value = metric(np.bincount(drawn, minlength=n_units))
         if value is not None:
             values.append(value)
     if not values:

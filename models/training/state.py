@@ -7,6 +7,7 @@ which `{"$tensor": name}` stands for a tensor, `{"$tuple": [...]}` for a tuple a
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from models.common.checkpoint import replace_file
+from models.training.checkpoint import replace_file
 
 _TREE = "state"
 _MARKS = {"$tensor", "$tuple", "$items"}
@@ -33,12 +34,13 @@ def save_state(path: Path, state: object) -> None:
     replace_file(path, lambda file: save_file(tensors, file, {_TREE: tree}))
 
 
-def load_state(path: Path) -> Any:
-    """What `save_state` wrote, tensors on the CPU."""
+def load_state(path: Path, *keys: str) -> Any:
+    """What `save_state` wrote, tensors on the CPU; with `keys` only the part under them is read."""
     with safe_open(path, framework="pt") as file:
         tree = json.loads(file.metadata()[_TREE])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return _restore(tree, tensors)
+        for key in keys:
+            tree = tree[key]
+        return _restore(tree, file.get_tensor)
 
 
 class SafetensorsCheckpointIO(CheckpointIO):
@@ -79,15 +81,15 @@ def _flatten(value: object, where: str, tensors: dict[str, torch.Tensor]) -> Any
     )
 
 
-def _restore(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def _restore(tree: Any, tensor: Callable[[str], torch.Tensor]) -> Any:
     if isinstance(tree, list):
-        return [_restore(item, tensors) for item in tree]
+        return [_restore(item, tensor) for item in tree]
     if not isinstance(tree, dict):
         return tree
     if tree.keys() == {"$tensor"}:
-        return tensors[tree["$tensor"]]
+        return tensor(tree["$tensor"])
     if tree.keys() == {"$tuple"}:
-        return tuple(_restore(item, tensors) for item in tree["$tuple"])
+        return tuple(_restore(item, tensor) for item in tree["$tuple"])
     if tree.keys() == {"$items"}:
-        return {_restore(k, tensors): _restore(v, tensors) for k, v in tree["$items"]}
-    return {key: _restore(item, tensors) for key, item in tree.items()}
+        return {_restore(k, tensor): _restore(v, tensor) for k, v in tree["$items"]}
+    return {key: _restore(item, tensor) for key, item in tree.items()}

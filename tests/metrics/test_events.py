@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.laughter.event_metrics import EventCounts, WarningCounts, match_onsets, match_warnings
+from audio_assets.metrics.events import EventCounts, WarningCounts, match_onsets, match_warnings
 from models.laughter.events import find_events
 from models.laughter.labels import FRAME_RATE_HZ, frame_labels
 

@@ -1,4 +1,4 @@
-"""Where frames come from: one shard per episode (and speaker assignment).
+"""Where frames come from: one shard per recording (or per speaker of one).
 
 Conventions: frames are [T, D] in float32, float16 or bfloat16; labels are [T] float32, either 0 and
 1 or seconds. A shard knows its labels and can open its frames; where those are kept is its affair.
@@ -29,10 +29,10 @@ class Frames(Protocol):
 
 @dataclass(frozen=True)
 class Shard:
-    """The frames of one episode and their labels.
+    """The frames of one recording and their labels.
 
     Attributes:
-        name: for messages, such as the episode's key.
+        name: for messages, such as the recording's key.
         labels: [T] float32.
         open: gives the frames. Called once for every chunk that is read, and what it gives is
             dropped after the chunk, so it should be cheap and read no more than the rows asked for.

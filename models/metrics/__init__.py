@@ -1,0 +1,6 @@
+"""What is measured on whole sets while training, and by evaluations afterwards.
+
+frames     probabilities of frames: average precision, F1, calibration and so on
+times      errors of predicted times
+retrieval  rankings by similarity: mean rank, hit rates, mean average precision
+"""
