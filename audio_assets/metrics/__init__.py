@@ -1,6 +1,6 @@
-"""Metrics that only the assets use: NumPy on arrays, without PyTorch.
+"""Metrics that only the assets use.
 
-What is also measured while training stands in `models.metrics`.
+NumPy on arrays, without PyTorch; what is also measured while training stands in `models.metrics`:
 
     events     events and alarms, matched with the truth
     bootstrap  how sure a metric is

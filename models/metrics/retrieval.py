@@ -30,7 +30,7 @@ class RetrievalMetrics:
     mr1: float | None
     mean_ap: float | None
     map_at_10: float | None
-    hit_rates: dict[int, float]
+    hit_rates: dict[int, float | None]
 
     def values(self, prefix: str = "") -> dict[str, float | None]:
         """As numbers to log: `mr1`, `map`, `map_at_10`, `hr_1` and so on."""
@@ -108,6 +108,6 @@ def _of_queries(similarity: torch.Tensor, relevant: torch.Tensor, hits: Sequence
 def _mean(parts: Sequence[torch.Tensor], hits: Sequence[int]) -> RetrievalMetrics:
     values = torch.cat([*parts, torch.empty(0, 3 + len(hits), dtype=torch.float64)])
     if not len(values):
-        return RetrievalMetrics(0, None, None, None, {})
+        return RetrievalMetrics(0, None, None, None, dict.fromkeys(hits))
     mr1, mean_ap, map_at_10, *rates = values.mean(dim=0).tolist()
     return RetrievalMetrics(len(values), mr1, mean_ap, map_at_10, dict(zip(hits, rates, strict=True)))

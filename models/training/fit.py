@@ -16,24 +16,20 @@ Lightning knows. Several optimizers, their clipping and their schedules are the 
 optimisation).
 """
 
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.seed import isolate_rng
 from torch.utils.data import IterableDataset
 
 from models.training.averaging import WeightAveraging
 from models.training.epochs import Batch, Batches, Epoch, EpochData
 from models.training.guards import FiniteLosses
 from models.training.progress import STATE_FILE, Kept, Monitor, Progress
+from models.training.randomness import isolated
 from models.training.settings import FitSettings, Machine
 from models.training.state import SafetensorsCheckpointIO
 from models.training.whole_sets import Metrics
@@ -122,7 +118,7 @@ def fit(
         )
         data = _EpochByEpoch(train, validation, settings, progress.first_batch)
         ckpt_path = str(progress.state_path) if has_state(folder) else None
-        with isolate_rng():
+        with isolated():
             trainer.fit(module, data, ckpt_path=ckpt_path)
         # Read back, because with spawned processes this one has seen nothing of the training.
         progress.restore()
@@ -138,16 +134,6 @@ def fit(
 def has_state(folder: Path) -> bool:
     """Whether there is a training in `folder` to resume, which needs no preparation of weights."""
     return (folder / STATE_FILE).exists()
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Random numbers of a seed, to build a network with; those of the caller go on afterwards."""
-    with isolate_rng():
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        random.seed(seed)
-        yield
 
 
 class _EpochByEpoch(LightningDataModule):
@@ -198,6 +184,13 @@ class _WholeEpoch(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         return iter(self._batches)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: it was made to begin where it should. Lightning warns of loaders that cannot be asked."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See `state_dict`."""
 
 
 def _course(settings: FitSettings) -> dict[str, Any]:

@@ -5,14 +5,14 @@ means logged with `on_epoch`, torchmetrics of the module, and what the module it
 (`epoch_state`, `load_epoch_state`). Each process has its own.
 """
 
-import random
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from lightning.fabric.utilities.apply_func import move_data_to_device
 from lightning.pytorch import LightningModule, Trainer
 from torchmetrics import Metric
+
+from models.training.randomness import random_state, set_random_state
 
 
 @runtime_checkable
@@ -26,17 +26,9 @@ class Remembers(Protocol):
         """The inverse of `epoch_state`."""
 
 
-def seed_epoch(seed: int, epoch: int, rank: int) -> None:
-    """Begin the random numbers of an epoch: they depend on nothing else."""
-    seeds = np.random.SeedSequence([seed, epoch, rank]).generate_state(1)
-    torch.manual_seed(int(seeds[0]))
-    np.random.seed(seeds[0])
-    random.seed(int(seeds[0]))
-
-
 def epoch_state(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
     """Of this process, after a step."""
-    state = {"random": _random_state(), "means": _means(trainer), "metrics": _metrics(module)}
+    state = {"random": random_state(), "means": _means(trainer), "metrics": _metrics(module)}
     if isinstance(module, Remembers):
         state["module"] = module.epoch_state()
     return state
@@ -44,7 +36,7 @@ def epoch_state(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
 
 def restore_epoch(module: LightningModule, state: dict[str, Any]) -> None:
     """Take up all but the means, which `restore_means` adds as soon as they are logged again."""
-    _set_random_state(state["random"])
+    set_random_state(state["random"])
     for name, metric in _torchmetrics(module).items():
         saved = state["metrics"][name]
         for key, value in saved["state"].items():
@@ -95,22 +87,3 @@ def _metrics(module: LightningModule) -> dict[str, Any]:
 
 def _torchmetrics(module: LightningModule) -> dict[str, Metric]:
     return {name: child for name, child in module.named_modules() if isinstance(child, Metric)}
-
-
-def _random_state() -> dict[str, Any]:
-    _, keys, position, has_gauss, cached = np.random.get_state()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        "numpy": (torch.from_numpy(np.array(keys, dtype=np.int64)), position, has_gauss, cached),
-        "python": random.getstate(),
-    }
-
-
-def _set_random_state(state: dict[str, Any]) -> None:
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
-    keys, *rest = state["numpy"]
-    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), *rest))
-    random.setstate(state["python"])

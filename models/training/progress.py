@@ -15,7 +15,8 @@ from lightning.pytorch.callbacks import Checkpoint
 from models.training.averaging import WeightAveraging
 from models.training.checkpoint import save_checkpoint
 from models.training.guards import NonFiniteLossError
-from models.training.interrupted import epoch_state, gather_states, restore_epoch, restore_means, seed_epoch
+from models.training.interrupted import epoch_state, gather_states, restore_epoch, restore_means
+from models.training.randomness import seed_epoch
 from models.training.settings import FitSettings
 from models.training.state import load_state
 from models.training.whole_sets import Metrics
@@ -197,9 +198,8 @@ class Progress(Checkpoint):
 
     def _is_due(self, trainer: Trainer) -> bool:
         due = monotonic() - self._written_s >= self._settings.state_every_s
-        if trainer.world_size == 1:
-            return due
-        return bool(trainer.strategy.broadcast(due))
+        # All ranks write, or none: each has its own clock.
+        return bool(trainer.strategy.reduce_boolean_decision(due, all=False))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -34,11 +34,20 @@ def test_weights_and_configuration_come_back_bit_for_bit(tmp_path):
     assert read_config(tmp_path)["architecture"] == "Linear"
 
 
-def test_tied_weights_can_be_saved(tmp_path):
+def tied():
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     network[1].weight = network[0].weight
+    return network
+
+
+def test_tied_weights_come_back_in_another_network_and_are_tied_there(tmp_path):
+    network, other = tied(), tied()
     save_checkpoint(tmp_path, network, {})
-    load_weights(tmp_path, network)
+    assert not torch.equal(other[0].weight, network[0].weight)
+    load_weights(tmp_path, other)
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True))
+    assert torch.equal(other[1].weight, network[0].weight)
+    assert other[1].weight is other[0].weight
 
 
 def test_the_files_are_safetensors_and_json_and_nothing_temporary_is_left(folder):
