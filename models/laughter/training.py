@@ -14,10 +14,10 @@ from models.laughter.losses import ClassBalance, make_loss
 from models.laughter.module import LaughterModule
 from models.laughter.network import HeadConfig, LaughterHead, prior_logit
 from models.training.config import config_to_json
-from models.training.fit import Fitted, has_state
+from models.training.fit import Fitted
 from models.training.fit import fit as fit_module
 from models.training.frames import FrameDataset, feature_statistics
-from models.training.progress import Kept, Monitor
+from models.training.progress import Kept, Monitor, has_state
 from models.training.randomness import seeded
 from models.training.settings import FitSettings, Machine
 

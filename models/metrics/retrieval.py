@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 
 MAP_DEPTH = 10
+_ELEMENTS = 2**23  # of a similarity, several of which are in memory together
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,11 @@ class RetrievalMetrics:
 
 
 def retrieval_metrics(
-    embeddings: torch.Tensor, labels: torch.Tensor, *, hits: Sequence[int] = (1, 10, 100), rows: int = 1024
+    embeddings: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    hits: Sequence[int] = (1, 10, 100),
+    rows: int | None = None,
 ) -> RetrievalMetrics:
     """Every item queries all others, by cosine; those of its label are relevant.
 
@@ -48,13 +53,14 @@ def retrieval_metrics(
         embeddings: [n, D] of any length but 0.
         labels: [n] integers.
         hits: k of the hit rates.
-        rows: queries that are ranked at a time, which bounds memory.
+        rows: queries that are ranked at a time; None: as many as take half a gigabyte.
     """
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ValueError(
             f"embeddings {list(embeddings.shape)} and labels {list(labels.shape)}; wanted [n, D] and [n]"
         )
     unit = torch.nn.functional.normalize(embeddings.double(), dim=1)
+    rows = rows or max(_ELEMENTS // max(len(unit), 1), 1)
     parts = []
     for start in range(0, len(unit), rows):
         queries = torch.arange(start, min(start + rows, len(unit)), device=unit.device)
@@ -85,21 +91,26 @@ def ranking_metrics(
 
 def _of_queries(similarity: torch.Tensor, relevant: torch.Tensor, hits: Sequence[int]) -> torch.Tensor:
     """MR1, AP, AP@10 and hits [queries with a relevant item, 3 + hits]."""
-    asked = relevant.any(dim=1)
-    similarity, relevant = similarity[asked], relevant[asked]
     if similarity.isnan().any():
         raise ValueError("a similarity is NaN; wanted numbers: look for embeddings that are not finite")
-    irrelevant_first = relevant.to(torch.uint8).argsort(dim=1, stable=True)
-    order = similarity.gather(1, irrelevant_first).argsort(dim=1, descending=True, stable=True)
-    ranked = relevant.gather(1, irrelevant_first.gather(1, order)).double()
-    n_relevant = ranked.sum(dim=1)
-    places = torch.arange(1, ranked.shape[1] + 1, device=ranked.device)
-    gained = ranked * ranked.cumsum(dim=1) / places
-    first = ranked.argmax(dim=1) + 1
+    relevant = relevant & (similarity > -torch.inf)
+    asked = relevant.any(dim=1)
+    similarity, relevant = similarity[asked], relevant[asked]
+    n_relevant = relevant.sum(dim=1)
+    most = int(n_relevant.max()) if len(n_relevant) else 0
+    # The j-th best relevant item comes after j - 1 others, and after what is irrelevant and not less similar.
+    irrelevant = similarity.masked_fill(relevant, -torch.inf).sort(dim=1).values
+    best = similarity.masked_fill(~relevant, -torch.inf).topk(most, dim=1).values
+    before = similarity.shape[1] - torch.searchsorted(irrelevant, best)
+    number = torch.arange(1, most + 1, device=similarity.device)
+    rank = before + number
+    precision = torch.where(number <= n_relevant[:, None], number.double() / rank, 0.0)
+    within = precision.masked_fill(rank > MAP_DEPTH, 0.0)
+    first = rank[:, :1].double().sum(dim=1)
     columns = [
-        first.double(),
-        gained.sum(dim=1) / n_relevant,
-        gained[:, :MAP_DEPTH].sum(dim=1) / n_relevant.clamp(max=MAP_DEPTH),
+        first,
+        precision.sum(dim=1) / n_relevant,
+        within.sum(dim=1) / n_relevant.clamp(max=MAP_DEPTH),
         *((first <= k).double() for k in hits),
     ]
     return torch.stack(columns, dim=1).cpu()

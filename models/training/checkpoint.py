@@ -102,6 +102,11 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)  # or the old name might come back with the power
+        finally:
+            os.close(directory)
     finally:
         temporary.unlink(missing_ok=True)
 

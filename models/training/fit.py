@@ -28,7 +28,7 @@ from torch.utils.data import IterableDataset
 from models.training.averaging import WeightAveraging
 from models.training.epochs import Batch, Batches, Epoch, EpochData
 from models.training.guards import FiniteLosses
-from models.training.progress import STATE_FILE, Kept, Monitor, Progress
+from models.training.progress import Kept, Monitor, Progress, has_state
 from models.training.randomness import isolated
 from models.training.settings import FitSettings, Machine
 from models.training.state import SafetensorsCheckpointIO
@@ -90,7 +90,7 @@ def fit(
             configuration and a digest of the data; a training of another identity is not resumed.
         machine: what to train on; None: one device, whichever is there.
         loggers, callbacks: of Lightning.
-        resume: go on with the training in `folder`, if there is one; False begins anew.
+        resume: go on with the training in `folder`, if there is one that can be read; False begins anew.
 
     Raises:
         ValueError: a training to resume that had other settings or another identity; settings that the
@@ -102,7 +102,8 @@ def fit(
     averaging = None if settings.averaging is None else WeightAveraging(kept.network, settings.averaging)
     whole = {**{k: v for k, v in asdict(settings).items() if k not in _NOT_THE_RESULT}, **(identity or {})}
     progress = Progress(folder, settings, monitor=monitor, kept=kept, identity=whole, averaging=averaging)
-    if resume:
+    resumes = resume and has_state(folder)
+    if resumes:
         progress.restore()
     else:
         progress.forget()
@@ -117,7 +118,7 @@ def fit(
             default_root_dir=folder,
         )
         data = _EpochByEpoch(train, validation, settings, progress.first_batch)
-        ckpt_path = str(progress.state_path) if has_state(folder) else None
+        ckpt_path = str(progress.state_path) if resumes else None
         with isolated():
             trainer.fit(module, data, ckpt_path=ckpt_path)
         # Read back, because with spawned processes this one has seen nothing of the training.
@@ -129,11 +130,6 @@ def fit(
         monitor=monitor,
         stopped_early=progress.out_of_patience,
     )
-
-
-def has_state(folder: Path) -> bool:
-    """Whether there is a training in `folder` to resume, which needs no preparation of weights."""
-    return (folder / STATE_FILE).exists()
 
 
 class _EpochByEpoch(LightningDataModule):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from safetensors import SafetensorError
 
 from models.training.averaging import WeightAveraging
 from models.training.checkpoint import save_checkpoint
@@ -56,6 +57,15 @@ class Kept:
 
     network: str
     config: Mapping[str, Any]
+
+
+def has_state(folder: Path) -> bool:
+    """Whether there is a training in `folder` to go on with, whose state can be read."""
+    try:
+        load_state(folder / STATE_FILE, _KEY, "batches_done")
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return False
+    return True
 
 
 class Progress(Checkpoint):
@@ -122,13 +132,12 @@ class Progress(Checkpoint):
         shutil.rmtree(self.best_path, ignore_errors=True)
 
     def restore(self) -> None:
-        """Take up what the state file remembers, if there is one.
+        """Take up what the state file remembers.
 
         Raises:
             ValueError: it belongs to another training; the message says how they differ.
         """
-        if self.state_path.exists():
-            self._take(load_state(self.state_path, _KEY))
+        self._take(load_state(self.state_path, _KEY))
 
     def _take(self, state: Mapping[str, Any]) -> None:
         found = state["identity"]
@@ -198,6 +207,8 @@ class Progress(Checkpoint):
 
     def _is_due(self, trainer: Trainer) -> bool:
         due = monotonic() - self._written_s >= self._settings.state_every_s
+        if trainer.world_size == 1:
+            return due
         # All ranks write, or none: each has its own clock.
         return bool(trainer.strategy.reduce_boolean_decision(due, all=False))
 

@@ -9,9 +9,9 @@ from torch import nn
 
 from models.training.checkpoint import load_weights, read_config
 from models.training.examples import ExampleData
-from models.training.fit import fit, has_state
+from models.training.fit import fit
 from models.training.guards import NonFiniteLossError
-from models.training.progress import Kept, Monitor
+from models.training.progress import STATE_FILE, Kept, Monitor, has_state
 from models.training.samplers import Shuffled
 from models.training.schedules import Schedule
 from models.training.settings import FitSettings, Machine
@@ -158,6 +158,16 @@ def test_a_training_of_other_settings_or_another_identity_is_not_resumed(tmp_pat
         run(tmp_path, Line(), seed=1, options=other)
     longer = run(tmp_path, Line(), patience=5, state_every_s=1, options=one)
     assert len(longer.history) == 2
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-1], lambda data: b"x" * 99])
+def test_a_state_that_cannot_be_read_is_none(tmp_path, damage):
+    wanted = run(tmp_path, Line())
+    state = tmp_path / STATE_FILE
+    state.write_bytes(damage(state.read_bytes()))
+    assert not has_state(tmp_path)
+    assert run(tmp_path, Line(), options={"resume": True}).history == wanted.history
+    assert has_state(tmp_path)
 
 
 def test_a_metric_that_is_never_logged_is_named_with_those_that_are(tmp_path):
