@@ -35,14 +35,16 @@ class FiniteLosses(Callback):
         self._batch = None
 
 
+def rows_not_finite(values: torch.Tensor) -> int:
+    """How many of the rows [n, ...] hold something that is NaN or infinite."""
+    return int((~torch.isfinite(values)).reshape(len(values), -1).any(dim=1).sum())
+
+
 def _cause(batch: Any) -> str:
     tensors = batch if isinstance(batch, Mapping) else {}
-    floats = {name: x.detach() for name, x in tensors.items() if _is_floating(x) and len(x)}
+    floats = {name: x.detach() for name, x in tensors.items() if _has_floating_rows(x)}
     for name, values in floats.items():
-        wrong = int((~torch.isfinite(values)).flatten(1).any(dim=1).sum() if values.ndim > 1 else 0)
-        if values.ndim == 1:
-            wrong = int((~torch.isfinite(values)).sum())
-        if wrong:
+        if wrong := rows_not_finite(values):
             return (
                 f"{wrong} of its {len(values)} {name} hold values that are not finite: "
                 "compute those examples again"
@@ -51,5 +53,7 @@ def _cause(batch: Any) -> str:
     return f"its batch is finite, the largest values are {largest or 'unknown'}: try a lower learning rate"
 
 
-def _is_floating(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.is_floating_point() and value.ndim > 0
+def _has_floating_rows(value: Any) -> bool:
+    return (
+        isinstance(value, torch.Tensor) and value.is_floating_point() and value.ndim > 0 and value.numel() > 0
+    )

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import torch
 from lightning.pytorch import LightningModule
 
-from models.training.guards import NonFiniteLossError
+from models.training.guards import NonFiniteLossError, rows_not_finite
 
 Stage = Literal["train", "val"]
 Metrics = dict[str, float | None]
@@ -72,10 +72,9 @@ class WholeSetModule(LightningModule):
         self.log_dict(defined, sync_dist=True)
 
     def _check_finite(self, stage: Stage, name: str, values: torch.Tensor) -> None:
-        wrong = ~torch.isfinite(values.flatten(1) if values.ndim > 1 else values[:, None]).all(dim=1)
-        if wrong.any():
+        if wrong := rows_not_finite(values):
             raise NonFiniteLossError(
-                f"{int(wrong.sum())} of {len(values)} {stage} {name} are not finite in epoch "
+                f"{wrong} of {len(values)} {stage} {name} are not finite in epoch "
                 f"{self.current_epoch}: look for examples that are not finite"
             )
 

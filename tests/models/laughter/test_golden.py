@@ -46,16 +46,8 @@ def train(name, folder):
     }
 
 
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_training_ends_with_the_numbers_it_always_had(name, tmp_path, one_thread):
+def test_a_training_ends_with_the_numbers_it_always_had(name, tmp_path):
     found, wanted = train(name, tmp_path), json.loads(GOLDEN.read_text())[name]
     assert found["best_epoch"] == wanted["best_epoch"]
     assert len(found["history"]) == len(wanted["history"])

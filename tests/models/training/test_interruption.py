@@ -20,14 +20,6 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 KINDS = ("adversarial", "metric", "contrastive")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
