@@ -23,13 +23,20 @@ PREFIX = "AUDIO_ASSETS_"
 OF_TESTS = f"{PREFIX}TEST_"
 """Beginning of variables that only tests read."""
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+CHECKOUT = PACKAGE.parent
 
 
 def default_home() -> Path:
     """``.audio_assets`` in the checkout, or in the working directory of an installed package."""
     in_checkout = (CHECKOUT / "pyproject.toml").is_file()
     return (CHECKOUT if in_checkout else Path.cwd()) / ".audio_assets"
+
+
+def shipped(name: str) -> Path:
+    """A file or folder that ships with the product: in the checkout, or inside the package."""
+    in_checkout = CHECKOUT / name
+    return in_checkout if in_checkout.exists() else PACKAGE / name
 
 
 def available_cores() -> int:

@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from audio_assets.engine import FLOAT, TEXT, Column, Item, ItemAsset, Outcome
-from audio_assets.engine.graph import AssetGraph
-from audio_assets.engine.ledger import Writing, arrow_table, write_results
-from audio_assets.engine.outcomes import ItemResult
-from audio_assets.engine.plan import State
+from audio_assets.engine.declare.graph import AssetGraph
+from audio_assets.engine.declare.outcomes import ItemResult
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.run import BundleRun, RunOptions
+from audio_assets.engine.run.items import BundleRun, RunOptions
+from audio_assets.engine.state.ledger import Writing, arrow_table, write_results
+from audio_assets.engine.state.plan import State
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings

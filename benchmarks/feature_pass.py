@@ -60,7 +60,7 @@ def write_song(path: Path, duration_s: float, bpm: float) -> None:
 
 def run_pass(path: str) -> dict[str, float]:
     """CPU seconds of each part of the feature pass on one file."""
-    from audio_assets.assets import features
+    from audio_assets.assets.music import features
     from audio_assets.audio.signal import Signal
     from audio_assets.engine import ItemAsset
     from audio_assets.features import shared

@@ -53,7 +53,7 @@ def write_track(path: Path, minutes: int) -> None:
 
 def run_embedded(path: str, results: multiprocessing.Queue) -> None:
     """CPU seconds of the stems of a track, the peak memory of this process in MB, and MB of the FLAC."""
-    from audio_assets.assets.stems import stems
+    from audio_assets.assets.music.stems import stems
     from audio_assets.audio.signal import Signal
     from audio_assets.backends.separation.embedded import MaskSeparation
 

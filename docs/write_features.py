@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audio_assets.engine.tables import Column
-from audio_assets.platform import build_platform
+from audio_assets.assemble import build_platform
+from audio_assets.engine.declare.tables import Column
 from audio_assets.settings import get_settings
 
 DOCUMENT = Path(__file__).with_name("features.md")

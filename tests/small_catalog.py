@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from audio_assets.assets.catalog import CATALOG_TABLES
-from audio_assets.engine.ledger import LEDGER_COLUMNS, arrow_table
+from audio_assets.assemble import build_platform
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.state.ledger import LEDGER_COLUMNS, arrow_table
+from audio_assets.ingest.catalog import CATALOG_TABLES
 from audio_assets.ingest.inspect import hash_file
 from audio_assets.ingest.uris import to_uri
-from audio_assets.platform import build_platform
 from audio_assets.settings import Settings
 
 Row = dict[str, Any]

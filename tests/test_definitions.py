@@ -21,7 +21,7 @@ def test_loading_the_definitions_is_quick_and_imports_no_heavy_library(command: 
 
 
 def test_every_query_that_ships_can_be_run_as_it_is(tmp_path):
-    from audio_assets.platform import build_platform
+    from audio_assets.assemble import build_platform
     from audio_assets.settings import Settings
 
     platform = build_platform(Settings(home=tmp_path))
@@ -33,7 +33,7 @@ def test_every_query_that_ships_can_be_run_as_it_is(tmp_path):
 
 
 def test_every_asset_is_described_for_the_ui():
-    from audio_assets.definitions import definitions
+    from audio_assets.orchestration.definitions import definitions
 
     specs = definitions().resolve_all_asset_specs()
     assert len(specs) > 2

@@ -3,10 +3,10 @@
 Knows nothing of audio. What an asset's author needs is importable from here.
 """
 
-from audio_assets.engine.item_asset import ItemAsset, item_asset
-from audio_assets.engine.outcomes import NotApplicable, Outcome
-from audio_assets.engine.roles import Backend, Role
-from audio_assets.engine.tables import (
+from audio_assets.engine.declare.item_asset import ItemAsset, item_asset
+from audio_assets.engine.declare.outcomes import NotApplicable, Outcome
+from audio_assets.engine.declare.roles import Backend, Role
+from audio_assets.engine.declare.tables import (
     BOOLEAN,
     FLOAT,
     INTEGER,

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import duckdb
 
-from audio_assets.engine.checkpoints import TRAINING_TABLES, Checkpoint, latest_checkpoint
-from audio_assets.engine.code_hash import CodeState
-from audio_assets.engine.collection_asset import CollectionAsset
-from audio_assets.engine.graph import AssetGraph
-from audio_assets.engine.item_asset import Recipe
-from audio_assets.engine.ledger import FEW_ITEMS, LEDGER, LEDGER_COLUMNS, arrow_table, read_entries
-from audio_assets.engine.plan import DEFAULT, Plan, RunOptions, State, make_plan
-from audio_assets.engine.tables import FLOAT, TEXT, Column, Item, ItemKind
-from audio_assets.engine.training_asset import TrainingAsset
+from audio_assets.engine.code.state import CodeState
+from audio_assets.engine.declare.collection_asset import CollectionAsset
+from audio_assets.engine.declare.graph import AssetGraph
+from audio_assets.engine.declare.item_asset import Recipe
+from audio_assets.engine.declare.tables import FLOAT, TEXT, Column, Item, ItemKind
+from audio_assets.engine.declare.training_asset import TrainingAsset
+from audio_assets.engine.state.checkpoints import TRAINING_TABLES, Checkpoint, latest_checkpoint
+from audio_assets.engine.state.ledger import FEW_ITEMS, LEDGER, LEDGER_COLUMNS, arrow_table, read_entries
+from audio_assets.engine.state.plan import DEFAULT, Plan, RunOptions, State, make_plan
 from audio_assets.resources.lake import Lake, quoted
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings

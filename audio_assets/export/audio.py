@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from audio_assets.assets.crops import CROP_FEATURES, CROPS
+from audio_assets.assets.music.crops import CROP_FEATURES, CROPS
 from audio_assets.audio.encode import encode_flac
+from audio_assets.engine.declare.tables import Item
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.tables import Item
 from audio_assets.export.common import Export, ExportError, ExportReport, Row, open_track, to_json
 from audio_assets.export.flat import flat_row
 

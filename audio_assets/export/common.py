@@ -13,9 +13,9 @@ from typing import Any
 from audio_assets.assets.catalog import TRACK
 from audio_assets.audio.decode import AudioError
 from audio_assets.audio.signal import Signal
+from audio_assets.engine.declare.tables import Item
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.reading import RowsByItem, rows_by_item
-from audio_assets.engine.tables import Item
+from audio_assets.engine.state.reading import RowsByItem, rows_by_item
 from audio_assets.errors import UserError
 from audio_assets.ingest.uris import from_uri
 from audio_assets.resources.files import unique_names, write_file

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from audio_assets.assets.catalog import TRACK
+from audio_assets.engine.declare.tables import OBJECT, Column
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.reading import rows_by_item
-from audio_assets.engine.tables import OBJECT, Column
+from audio_assets.engine.state.reading import rows_by_item
 
 IDENTITY = ("title", "artist", "album", "year", "genre", "duration_s")
 """Columns of the catalog that go with the features."""

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from audio_assets.engine.declare.tables import Item
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.tables import Item
 from audio_assets.export.common import Export, ExportError, ExportReport, to_json
 from audio_assets.export.flat import flat_features
 

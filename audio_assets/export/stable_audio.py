@@ -22,9 +22,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from audio_assets.assets.crops import CROP_FEATURES, CROPS
+from audio_assets.assets.music.crops import CROP_FEATURES, CROPS
+from audio_assets.engine.declare.tables import Item
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.tables import Item
 from audio_assets.export.audio import crop_features, crop_values, cut
 from audio_assets.export.common import Export, ExportReport, to_json
 from audio_assets.export.flat import flat_features

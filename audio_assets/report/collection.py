@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_assets.engine.declare.tables import FLOAT, INTEGER, Column, ItemKind, Table
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.reading import rows_by_item
-from audio_assets.engine.tables import FLOAT, INTEGER, Column, ItemKind, Table
+from audio_assets.engine.state.reading import rows_by_item
 from audio_assets.features.distributions import NO_QUANTITIES, OUTLIER_Z, robust_z
 
 HISTOGRAM_BINS = 24

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audio_assets.audio.decode import readable
-from audio_assets.engine.tables import BOOLEAN, OBJECT, TEXT, Column, Item, Table
+from audio_assets.engine.declare.tables import BOOLEAN, OBJECT, TEXT, Column, Item, Table
 from audio_assets.ingest.uris import from_uri
 from audio_assets.report.collection import Collection, Distribution, is_number
 from audio_assets.report.timeline import Lane, clock

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audio_assets.assets.crops import CROPS
-from audio_assets.engine.outcomes import Outcome
+from audio_assets.assets.music.crops import CROPS
+from audio_assets.engine.declare.outcomes import Outcome
+from audio_assets.engine.declare.tables import TEXT, Item, Table
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.tables import TEXT, Item, Table
 from audio_assets.report.collection import Collection
 from audio_assets.report.page import (
     LONG_TEXT,

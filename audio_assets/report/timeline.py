@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from audio_assets.engine.tables import TEXT, Column, Table
+from audio_assets.engine.declare.tables import TEXT, Column, Table
 
 MOST_SPANS = 1500
 MOST_LABELS = 8

@@ -25,9 +25,9 @@ import markupsafe
 
 from audio_assets.audio.decode import AudioError, readable
 from audio_assets.audio.signal import Signal
+from audio_assets.engine.declare.tables import Item, ItemKind
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.reading import RowsByItem, rows_by_item
-from audio_assets.engine.tables import Item, ItemKind
+from audio_assets.engine.state.reading import RowsByItem, rows_by_item
 from audio_assets.errors import UserError
 from audio_assets.ingest.uris import from_uri
 from audio_assets.report.collection import Collection, read_collection

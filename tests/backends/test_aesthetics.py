@@ -11,7 +11,7 @@ from audio_assets.backends.aesthetics import published as module
 from audio_assets.backends.aesthetics.embedded import NoAesthetics
 from audio_assets.backends.aesthetics.published import AudioboxAesthetics
 from audio_assets.backends.weights import MissingWeightsError, Weights
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 from tests.backends.audiobox_model import samples, write_model
 
 # Enjoyment, usefulness, complexity, quality by `AesMultiOutput` and `make_inference_batch` of

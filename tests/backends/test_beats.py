@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from audio_assets.assets import features
+from audio_assets.assets.music import features
 from audio_assets.audio.signal import Signal
 from audio_assets.backends import weights
 from audio_assets.backends.beats import Beats, published
@@ -203,7 +203,7 @@ def test_the_embedded_tracker_finds_beats_and_bars():
 def test_the_embedded_tracker_does_without_torch():
     code = (
         "import sys, numpy as np\n"
-        "from audio_assets.assets.features import BEAT_TRACKERS\n"
+        "from audio_assets.assets.music.features import BEAT_TRACKERS\n"
         "from audio_assets.audio.signal import Signal\n"
         "samples = np.random.default_rng(0).normal(0, 0.1, 5 * 44100)\n"
         "BEAT_TRACKERS.backend('embedded')().beats(Signal.from_array(samples, 44100))\n"

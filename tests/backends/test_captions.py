@@ -33,7 +33,7 @@ from audio_assets.backends.captions.prompts import PROMPTS
 from audio_assets.backends.captions.text import normalise
 from audio_assets.backends.captions.vocabulary import INSTRUMENTS
 from audio_assets.backends.weights import MissingWeightsError, Weights
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 from audio_assets.resources.accelerator import Accelerator
 from tests.backends.flamingo_model import write_model
 
@@ -445,6 +445,6 @@ def test_a_folder_without_weights_is_named(tmp_path):
 
 
 def test_facts_are_the_columns_of_their_table():
-    from audio_assets.assets.captions import CAPTION_FACTS
+    from audio_assets.assets.music.captions import CAPTION_FACTS
 
     assert [column.name for column in CAPTION_FACTS.columns] == [field.name for field in fields(Facts)]

@@ -13,7 +13,7 @@ from audio_assets.backends.captions.qwen_omni import SYSTEM, QwenOmniCaptions
 from audio_assets.backends.captions.text import normalise
 from audio_assets.backends.captions.text_model import TextModelRevision
 from audio_assets.backends.weights import MissingWeightsError, Weights
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 from audio_assets.resources.accelerator import Accelerator
 from tests.backends.qwen_models import write_omni, write_spoiled, write_text_model
 from tests.backends.test_captions import ALL, RATE, noise

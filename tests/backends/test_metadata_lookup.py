@@ -21,7 +21,7 @@ from audio_assets.backends.metadata_lookup.scoring import (
     year_score,
 )
 from audio_assets.backends.metadata_lookup.web import ATTEMPTS, ServiceError, WebService
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 
 QUERY = Query("Song", "The Band", 1998, 181.0)
 

@@ -13,7 +13,7 @@ from audio_assets.backends.tags.front_end import MUSICNN, VGGISH
 from audio_assets.backends.tags.onnx_model import BrokenModelError
 from audio_assets.backends.tags.published import EssentiaTags
 from audio_assets.backends.weights import MissingWeightsError
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 from tests.backends import essentia_models
 from tests.backends.essentia_models import PAIRS, write_models
 

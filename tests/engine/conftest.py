@@ -12,13 +12,13 @@ import dagster as dg
 import pytest
 
 from audio_assets.engine import FLOAT, TEXT, Column, ItemAsset
-from audio_assets.engine.dagster_assets import EXECUTOR_CONFIG, build_bundle_asset
-from audio_assets.engine.graph import AssetGraph
-from audio_assets.engine.ledger import arrow_table
-from audio_assets.engine.outcomes import ItemResult
-from audio_assets.engine.plan import DEFAULT, RunOptions
+from audio_assets.engine.declare.graph import AssetGraph
+from audio_assets.engine.declare.outcomes import ItemResult
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.run import BundleRun, Summary
+from audio_assets.engine.run.items import BundleRun, Summary
+from audio_assets.engine.state.ledger import arrow_table
+from audio_assets.engine.state.plan import DEFAULT, RunOptions
+from audio_assets.orchestration.items import EXECUTOR_CONFIG, build_bundle_asset
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings

@@ -5,10 +5,10 @@ import os
 import pytest
 
 from audio_assets.engine import OBJECT, TEXT, Blob, Column, Table, item_asset
-from audio_assets.engine.compute import Computer
-from audio_assets.engine.outcomes import Outcome
-from audio_assets.engine.tables import Item
-from audio_assets.engine.tasks import ItemTask, Task, WorkerSetup
+from audio_assets.engine.declare.outcomes import Outcome
+from audio_assets.engine.declare.tables import Item
+from audio_assets.engine.workers.compute import Computer
+from audio_assets.engine.workers.tasks import ItemTask, Task, WorkerSetup
 from audio_assets.resources.objects import ObjectError, Objects
 from tests.engine.toys import NOTE
 from tests.resources.test_lake import small_disk

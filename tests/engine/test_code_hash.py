@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from audio_assets.engine import code_hash, source
-from audio_assets.engine.code_hash import CodeState, code_state
+from audio_assets.engine.code import source
+from audio_assets.engine.code import state as code_hash
+from audio_assets.engine.code.state import CodeState, code_state
 
 PACKAGE = {
     "shop/__init__.py": "from shop.prices import price as price\n",
@@ -229,7 +230,7 @@ def test_code_that_cannot_be_followed_is_refused(project):
 def test_the_same_code_has_the_same_hash_in_another_process(project):
     import subprocess
 
-    script = "import shop.prices; from audio_assets.engine.code_hash import code_state; "
+    script = "import shop.prices; from audio_assets.engine.code.state import code_state; "
     script += "print(code_state([shop.prices.price]).digest)"
     path = ":".join([str(project.folder), *filter(None, sys.path)])
     command = [sys.executable, "-c", script]

@@ -9,14 +9,14 @@ import dagster as dg
 import pytest
 
 from audio_assets.engine import FLOAT, INTEGER, OBJECT, TEXT, Blob, Column, NotApplicable, Outcome
-from audio_assets.engine.collection import collection_states, plan_collection, run_collection
-from audio_assets.engine.collection_asset import Collection, collection_asset
-from audio_assets.engine.dagster_collection import build_collection_asset
-from audio_assets.engine.graph import GraphError, order_collections
-from audio_assets.engine.plan import DEFAULT, State
-from audio_assets.engine.tables import ResultTable
-from audio_assets.engine.training import needs_training, run_training
-from audio_assets.engine.training_asset import Trained, Training, training_asset
+from audio_assets.engine.declare.collection_asset import Collection, collection_asset
+from audio_assets.engine.declare.graph import GraphError, order_collections
+from audio_assets.engine.declare.tables import ResultTable
+from audio_assets.engine.declare.training_asset import Trained, Training, training_asset
+from audio_assets.engine.run.collections import collection_states, plan_collection, run_collection
+from audio_assets.engine.run.trainings import needs_training, run_training
+from audio_assets.engine.state.plan import DEFAULT, State
+from audio_assets.orchestration.collections import build_collection_asset
 from tests.engine import toys
 from tests.engine.conftest import Bench, make_bench
 from tests.engine.test_training import MeanConfig, mean_length

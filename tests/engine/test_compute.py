@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from audio_assets.engine import INTEGER, Column, Item, Outcome, Role, Table, item_asset
-from audio_assets.engine.compute import Computer
-from audio_assets.engine.outcomes import ItemResult
-from audio_assets.engine.tasks import ItemTask, Task, WorkerSetup
+from audio_assets.engine.declare.outcomes import ItemResult
+from audio_assets.engine.workers.compute import Computer
+from audio_assets.engine.workers.tasks import ItemTask, Task, WorkerSetup
 from audio_assets.resources.objects import Objects
 from tests.engine.toys import NOTE
 

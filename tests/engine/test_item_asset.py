@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from audio_assets.engine import FLOAT, Column, ItemAsset, ItemKind, Role, Table, item_asset
-from audio_assets.engine.graph import AssetGraph, GraphError, find_assets
-from audio_assets.engine.roles import BackendError
+from audio_assets.engine.declare.graph import AssetGraph, GraphError, find_assets
+from audio_assets.engine.declare.roles import BackendError
 from audio_assets.settings import Settings
 from tests.engine import toys
 from tests.engine.toys import NOTE, copies, lengths, ratios, remarks, words

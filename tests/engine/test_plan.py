@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from audio_assets.engine import FLOAT, Column, Item, Outcome
-from audio_assets.engine.code_hash import CodeState
-from audio_assets.engine.graph import AssetGraph
-from audio_assets.engine.ledger import Entries, Entry
-from audio_assets.engine.plan import DEFAULT, AssetPlan, Plan, RunOptions, State, make_plan
+from audio_assets.engine.code.state import CodeState
+from audio_assets.engine.declare.graph import AssetGraph
+from audio_assets.engine.state.ledger import Entries, Entry
+from audio_assets.engine.state.plan import DEFAULT, AssetPlan, Plan, RunOptions, State, make_plan
 from audio_assets.settings import Settings
 from tests.engine.toys import lengths, ratios, remarks, words
 

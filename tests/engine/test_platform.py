@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from audio_assets.engine import FLOAT, INTEGER, TEXT, Column
-from audio_assets.engine.graph import AssetGraph
-from audio_assets.engine.plan import State
+from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.state.plan import State
 from tests.engine.conftest import CATALOG, Bench, make_bench, quick_lake
 from tests.engine.toys import NOTE, lengths, words
 
@@ -174,7 +174,7 @@ def test_many_items_are_asked_for_otherwise_than_few_with_the_same_answer(bench,
     bench.add({"a": "one", "b": "two", "c": "three"})
     bench.run(["words"], items=["a", "b"])
     monkeypatch.setattr("audio_assets.engine.platform.FEW_ITEMS", few)
-    monkeypatch.setattr("audio_assets.engine.ledger.FEW_ITEMS", few)
+    monkeypatch.setattr("audio_assets.engine.state.ledger.FEW_ITEMS", few)
     items = bench.platform.items(NOTE, ["a", "c"])
     assert list(items) == ["a", "c"]
     plan = bench.platform.plan(NOTE, ["words"], items)

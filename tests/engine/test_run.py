@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from audio_assets.engine import Outcome, source, worker_process
-from audio_assets.engine.compute import Computer
-from audio_assets.engine.graph import AssetGraph
-from audio_assets.engine.ledger import forget
-from audio_assets.engine.outcomes import ItemResult
-from audio_assets.engine.plan import DEFAULT, RunOptions, State
-from audio_assets.engine.progress import watching
-from audio_assets.engine.run import BundleRun, local_workers, worker_setup
-from audio_assets.engine.tasks import Workers
+from audio_assets.engine import Outcome
+from audio_assets.engine.code import source
+from audio_assets.engine.declare.graph import AssetGraph
+from audio_assets.engine.declare.outcomes import ItemResult
+from audio_assets.engine.run.items import BundleRun, local_workers, worker_setup
+from audio_assets.engine.run.progress import watching
+from audio_assets.engine.state.ledger import forget
+from audio_assets.engine.state.plan import DEFAULT, RunOptions, State
+from audio_assets.engine.workers import process as worker_process
+from audio_assets.engine.workers.compute import Computer
+from audio_assets.engine.workers.tasks import Workers
 from tests.engine import toys
 from tests.engine.conftest import ALL, Bench, make_bench
 from tests.engine.gpu_toys import sights

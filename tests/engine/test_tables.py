@@ -20,8 +20,8 @@ from audio_assets.engine import (
     ItemKind,
     Table,
 )
-from audio_assets.engine.ledger import arrow_table
-from audio_assets.engine.tables import InvalidRow
+from audio_assets.engine.declare.tables import InvalidRow
+from audio_assets.engine.state.ledger import arrow_table
 
 NOTE = ItemKind("note", "notes", str)
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

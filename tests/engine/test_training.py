@@ -13,10 +13,7 @@ from pydantic import BaseModel
 from safetensors.numpy import save_file
 
 from audio_assets.engine import FLOAT, Column
-from audio_assets.engine.checkpoints import latest_checkpoint
-from audio_assets.engine.plan import RunOptions
-from audio_assets.engine.training import needs_training, note_mlflow_runs, run_training
-from audio_assets.engine.training_asset import (
+from audio_assets.engine.declare.training_asset import (
     EvaluationTable,
     Trained,
     Training,
@@ -24,6 +21,9 @@ from audio_assets.engine.training_asset import (
     TrainingError,
     training_asset,
 )
+from audio_assets.engine.run.trainings import needs_training, note_mlflow_runs, run_training
+from audio_assets.engine.state.checkpoints import latest_checkpoint
+from audio_assets.engine.state.plan import RunOptions
 from audio_assets.resources.tracking import Tracker, flush_all
 from tests.engine import toys
 from tests.engine.conftest import Bench, make_bench

@@ -16,11 +16,13 @@ from threading import Thread
 import psutil
 import pytest
 
-from audio_assets.engine import Item, ItemAsset, Outcome, worker, worker_process
-from audio_assets.engine.outcomes import ItemResult
-from audio_assets.engine.tasks import REST, ItemTask, Limits, Task, Upstream, WorkerSetup
-from audio_assets.engine.worker_process import WorkerDied, WorkerError, WorkerProcess
-from audio_assets.engine.workers import LocalWorkers, after_death
+from audio_assets.engine import Item, ItemAsset, Outcome
+from audio_assets.engine.declare.outcomes import ItemResult
+from audio_assets.engine.workers import child as worker
+from audio_assets.engine.workers import process as worker_process
+from audio_assets.engine.workers.local import LocalWorkers, after_death
+from audio_assets.engine.workers.process import WorkerDied, WorkerError, WorkerProcess
+from audio_assets.engine.workers.tasks import REST, ItemTask, Limits, Task, Upstream, WorkerSetup
 from audio_assets.resources.objects import Objects
 from tests.engine.gpu_toys import sights
 from tests.engine.toys import bombs, copies, lengths, ratios, remarks, words
@@ -81,7 +83,8 @@ def yard(tmp_path):
 def children() -> list[psutil.Process]:
     """The workers of this process; other tests may have left a resource tracker."""
     found = psutil.Process().children(recursive=True)
-    return [process for process in found if any("audio_assets.engine.worker" in a for a in process.cmdline())]
+    name = "audio_assets.engine.workers.child"
+    return [process for process in found if any(name in part for part in process.cmdline())]
 
 
 def test_every_way_to_fail_costs_one_item_and_says_why(yard):
@@ -456,7 +459,7 @@ def test_a_worker_sets_what_rocm_wants_before_it_loads_assets(yard, monkeypatch)
         import pathlib, sys
         from audio_assets.resources import accelerator
         accelerator.MACHINE = pathlib.Path(sys.argv.pop())
-        from audio_assets.engine import worker
+        from audio_assets.engine.workers import child as worker
         worker.main()
         """
     )
@@ -513,7 +516,7 @@ def test_a_worker_that_died_or_was_killed_while_it_rested_is_replaced(yard, rest
 
 
 def test_a_worker_rests_for_a_while_only(yard, resting, monkeypatch):
-    monkeypatch.setattr("audio_assets.engine.worker.LONGEST_REST_S", 0.1)
+    monkeypatch.setattr("audio_assets.engine.workers.child.LONGEST_REST_S", 0.1)
     ours, theirs = Pipe()
     thread = Thread(target=worker._serve, args=(theirs,))
     thread.start()

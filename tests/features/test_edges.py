@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_assets.assets import features
+from audio_assets.assets.music import features
 from audio_assets.audio.signal import Signal
 from audio_assets.engine import ItemAsset
 from tests.features.music import RATE, drum_loop, noise, sine

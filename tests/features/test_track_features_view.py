@@ -5,9 +5,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from audio_assets.assets import aesthetics, features, stem_features, tags, timbre
-from audio_assets.assets.catalog import CATALOG_TABLES
+from audio_assets.assets.music import aesthetics, features, stem_features, tags, timbre
 from audio_assets.engine import Table
+from audio_assets.ingest.catalog import CATALOG_TABLES
 
 VIEW = Path(__file__).parents[2] / "sql" / "views" / "track_features.sql"
 MODULES = (features, timbre, stem_features, aesthetics, tags)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from audio_assets.assemble import build_platform
 from audio_assets.engine.platform import Platform
-from audio_assets.platform import build_platform
-from audio_assets.register import register
+from audio_assets.ingest.register import register
 from audio_assets.settings import Settings
 from tests.conftest import write_tone
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from audio_assets.query import connect
+from audio_assets.resources.query import connect
 from audio_assets.settings import Settings
 from tests.conftest import Command, write_tone
 
@@ -193,7 +193,7 @@ def _workers_of(home: Path) -> list[int]:
             command_line = (entry / "cmdline").read_bytes() if text else b""
         except OSError:
             continue
-        if os.fsencode(str(home)) in text and b"audio_assets.engine.worker" in command_line:
+        if os.fsencode(str(home)) in text and b"audio_assets.engine.workers.child" in command_line:
             found.append(int(entry.name))
     return found
 

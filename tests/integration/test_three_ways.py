@@ -27,7 +27,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 key = sys.argv[1]
 loudness = dg.AssetKey("loudness")
 with dg.DagsterInstance.get() as instance:
-    from audio_assets import definitions  # the instance has the partition from this on
+    from audio_assets.orchestration import definitions  # the instance has the partition from this on
 
     backfill = PartitionBackfill.from_asset_partitions(
         backfill_id="third", asset_graph=definitions.definitions().resolve_asset_graph(),

@@ -24,7 +24,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from audio_assets.engine.graph import AssetGraph
+from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.platform import Platform
 from audio_assets.resources.lake import Lake, LakeError
 from audio_assets.resources.objects import ObjectError, Objects

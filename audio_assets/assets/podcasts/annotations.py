@@ -3,10 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from audio_assets.annotations.events import events_from_json, fit_events, read_label_track
 from audio_assets.assets.catalog import EPISODE
 from audio_assets.audio.signal import Signal
 from audio_assets.engine import FLOAT, TEXT, Column, NotApplicable, Table, item_asset
+from audio_assets.ingest.annotations.events import events_from_json, fit_events, read_label_track
 
 ANNOTATIONS = Table(
     "annotations",

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_assets.engine.splits import split_items
-from audio_assets.engine.training_asset import SPLITS, Training, TrainingError
+from audio_assets.engine.declare.splits import split_items
+from audio_assets.engine.declare.training_asset import SPLITS, Training, TrainingError
 
 if TYPE_CHECKING:
     from models.training.shards import Shard

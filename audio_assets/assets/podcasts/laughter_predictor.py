@@ -20,7 +20,7 @@ from audio_assets.assets.podcasts.laughter_evaluation import (
     measure_labels,
     measure_times,
 )
-from audio_assets.engine.training_asset import Trained, Training, training_asset
+from audio_assets.engine.declare.training_asset import Trained, Training, training_asset
 
 if TYPE_CHECKING:
     from models.laughter.config import TrainingConfig

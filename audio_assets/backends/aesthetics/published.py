@@ -8,7 +8,7 @@ import numpy as np
 
 from audio_assets.backends.aesthetics import SAMPLE_RATE, Aesthetics, Float32
 from audio_assets.backends.weights import MissingWeightsError, Weights
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 from audio_assets.resources.accelerator import choose_accelerator
 
 AUDIOBOX = Weights("facebook/audiobox-aesthetics", "main")

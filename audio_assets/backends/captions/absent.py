@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audio_assets.audio.signal import Signal
 from audio_assets.backends.captions import Facts
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 
 REASON = (
     "weights not installed: captions by a second model need published weights; set "

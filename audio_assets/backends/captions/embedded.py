@@ -27,7 +27,7 @@ from audio_assets.backends.captions.vocabulary import (
     key_words,
     word_for,
 )
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 
 MOST_CHORDS = 4
 MOST_LABELS = 3

@@ -16,7 +16,7 @@ from audio_assets.audio.signal import Signal
 from audio_assets.backends.captions import Facts
 from audio_assets.backends.captions.prompts import PROMPTS, description_prompt
 from audio_assets.backends.captions.text import normalise
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 
 SAMPLE_RATE = 16_000
 LEAST_S = 1.0

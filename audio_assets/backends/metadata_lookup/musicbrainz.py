@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from audio_assets.backends.metadata_lookup import Candidate, Query
 from audio_assets.backends.metadata_lookup.web import ServiceError, WebService
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 from audio_assets.settings import get_settings
 
 SITE = "https://musicbrainz.org/ws/2"

@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 
 ATTEMPTS = 4
 """Requests for one answer at most; a service that is asked too often says so with status 503 or 429."""

@@ -21,7 +21,7 @@ from audio_assets.backends.tags import EMBEDDING_WIDTH, FAMILIES, BinaryLabels, 
 from audio_assets.backends.tags.front_end import MUSICNN, VGGISH, FrontEnd
 from audio_assets.backends.tags.onnx_model import BrokenModelError, OnnxModel
 from audio_assets.backends.weights import WeightsFile
-from audio_assets.engine.outcomes import NotApplicable
+from audio_assets.engine.declare.outcomes import NotApplicable
 
 SITE = "https://essentia.upf.edu/models"
 

@@ -1,0 +1,40 @@
+"""The platform of this environment: the assets there are, and the storage they are kept in."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from audio_assets.engine.declare.collection_asset import CollectionAsset
+from audio_assets.engine.declare.graph import AssetGraph, find_assets, order_collections
+from audio_assets.engine.declare.item_asset import ItemAsset
+from audio_assets.engine.declare.training_asset import TrainingAsset
+from audio_assets.engine.platform import Platform
+from audio_assets.ingest.catalog import CATALOG_TABLES
+from audio_assets.resources.lake import Lake
+from audio_assets.resources.objects import Objects
+from audio_assets.settings import Settings, get_settings, shipped
+
+ASSET_PACKAGE = "audio_assets.assets"
+
+
+@cache
+def current_platform() -> Platform:
+    """The platform under this process's settings, which commands and Dagster's definitions share."""
+    return build_platform(get_settings())
+
+
+def build_platform(settings: Settings, *, read_only: bool = False) -> Platform:
+    """Settings, all item assets, lake and objects; nothing is opened yet."""
+    folder = shipped("sql")
+    modules = [ASSET_PACKAGE, *settings.modules]
+    graph = AssetGraph.of(find_assets(modules, ItemAsset))
+    return Platform(
+        settings=settings,
+        graph=graph,
+        collections=order_collections(find_assets(modules, CollectionAsset), graph),
+        trainings=tuple(find_assets(modules, TrainingAsset)),
+        lake=Lake.from_settings(settings, read_only=read_only),
+        objects=Objects.from_settings(settings),
+        tables=CATALOG_TABLES,
+        views=sorted(folder.glob("views/*.sql")),
+    )

@@ -1,0 +1,1 @@
+"""The `audio-assets` command, one module per verb."""

@@ -1,0 +1,1 @@
+"""What code a value came from."""

@@ -1,0 +1,1 @@
+"""Doing it: items, collections, trainings."""

@@ -1,0 +1,1 @@
+"""What the lake knows of values: ledger, plan, checkpoints."""

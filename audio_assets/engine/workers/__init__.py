@@ -1,0 +1,1 @@
+"""Isolation: functions on worker processes, with limits."""

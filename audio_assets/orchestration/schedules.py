@@ -1,0 +1,167 @@
+"""Schedules and sensors: new audio is registered and computed without anyone asking.
+
+All that asks for runs starts stopped; switch it on in the UI. A run is requested only if the ledger has
+work for it, and never tries failed items again. The sensor `catalog` asks for none and starts running:
+what `audio-assets ingest` registered is there to choose in the UI within a minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from audio_assets.engine.declare.tables import ItemKind
+from audio_assets.engine.platform import Platform
+from audio_assets.engine.run.collections import plan_collection
+from audio_assets.engine.state.plan import DEFAULT, RunOptions
+from audio_assets.ingest.register import IngestError, register
+from audio_assets.orchestration.maintenance import MAINTENANCE_JOB
+from audio_assets.orchestration.run_requests import range_tags, run_config, sync_catalog
+
+FILES_PER_TICK = 100
+COLLECTION_JOB = "materialize_collections"
+
+Job = Any  # dagster's unresolved asset jobs have no public type
+Automation = tuple[list[dg.ScheduleDefinition], list[dg.SensorDefinition]]
+
+
+def build_automation(platform: Platform, jobs: dict[str, Job]) -> Automation:
+    """The schedules and sensors, that of the inbox if one is set; `jobs` by item kind."""
+    schedules = [_schedule(platform, kind, jobs[kind.name]) for kind in platform.graph.kinds]
+    schedules.append(
+        dg.ScheduleDefinition(
+            name="maintain_storage",
+            job_name=MAINTENANCE_JOB,
+            cron_schedule="30 3 * * *",
+            description="Every night: merge small files, expire old snapshots, delete unreferenced objects.",
+        )
+    )
+    if platform.collections:
+        schedules.append(_collection_schedule(platform))
+    sensors = []
+    if platform.settings.shards is None:
+        sensors.append(_catalog(platform))
+    if platform.settings.inbox:
+        sensors.append(_inbox(platform, jobs))
+    return schedules, sensors
+
+
+def _schedule(platform: Platform, kind: ItemKind, job: Job) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=f"compute_{kind.plural}",
+        job=job,
+        cron_schedule="15 * * * *",
+        description=f"Every hour: compute what is missing or stale of {kind.plural}.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if _is_running(context.instance, kind):
+            return dg.SkipReason(f"A run over {kind.plural} is under way.")
+        platform.prepare()
+        items = platform.items(kind)
+        names = [asset.name for asset in platform.graph.assets if asset.item is kind]
+        plan = platform.plan(kind, names, items)
+        waiting = sorted({key for part in plan.values() for key in part.fingerprints})
+        if not waiting:
+            return dg.SkipReason(f"All of {len(items)} {kind.plural} are up to date.")
+        return _request(platform, kind, waiting, context.instance)
+
+    return schedule
+
+
+def _collection_schedule(platform: Platform) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="compute_collections",
+        job_name=COLLECTION_JOB,
+        cron_schedule="45 * * * *",
+        description="Every hour: compute what no longer fits the items it was computed from.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        platform.prepare()
+        # One that waits for another of them is not stale yet, but will be once that one is computed.
+        stale = [a for a in platform.collections if plan_collection(platform, a).is_computed(DEFAULT)]
+        if not stale:
+            return dg.SkipReason("Everything that is computed from all items is up to date.")
+        return dg.RunRequest()
+
+    return schedule
+
+
+def _catalog(platform: Platform) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="catalog",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Keeps the partitions those of the catalog, so that new audio can be materialized.",
+    )
+    def catalog(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        counts = sync_catalog(platform, context.instance)
+        found = ", ".join(f"{count} {plural}" for plural, count in counts.items())
+        return dg.SkipReason(f"The catalog has {found or 'nothing yet'}.")
+
+    return catalog
+
+
+def _inbox(platform: Platform, jobs: dict[str, Job]) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="inbox",
+        jobs=list(jobs.values()),
+        minimum_interval_seconds=60,
+        description=f"Registers and computes audio that appears in {platform.settings.inbox}.",
+    )
+    def inbox(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        platform.prepare()
+        folder = platform.settings.inbox
+        assert folder is not None
+        try:
+            report = register(platform, [folder], limit=FILES_PER_TICK, skip_rejected=True)
+        except IngestError as nothing:
+            yield dg.SkipReason(str(nothing))
+            return
+        for path, reason in report.rejected:
+            context.log.warning(f"{path}: {reason}")
+        new = 0
+        for kind in platform.graph.kinds:
+            keys = report.new_keys.get(kind.name, [])
+            if keys:
+                new += len(keys)
+                text = "\n".join(sorted(keys))  # a key contains the hash of its content
+                run_key = f"{kind.plural}-{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+                yield _request(platform, kind, sorted(keys), context.instance, run_key)
+        if not new:
+            yield dg.SkipReason(f"Nothing new in {folder}: {report.known} files are known.")
+
+    return inbox
+
+
+def _request(
+    platform: Platform,
+    kind: ItemKind,
+    keys: Sequence[str],
+    instance: dg.DagsterInstance,
+    run_key: str | None = None,
+) -> dg.RunRequest:
+    items = platform.items(kind)
+    names = [asset.name for asset in platform.graph.assets if asset.item is kind]
+    return dg.RunRequest(
+        run_key=run_key,
+        job_name=job_name(kind),
+        run_config=run_config(platform, names, RunOptions()),
+        tags=range_tags(platform, kind, items, keys, instance),
+    )
+
+
+def job_name(kind: ItemKind) -> str:
+    """The job that materializes everything computed per item of `kind`."""
+    return f"materialize_{kind.plural}"
+
+
+def _is_running(instance: dg.DagsterInstance, kind: ItemKind) -> bool:
+    statuses = [
+        dg.DagsterRunStatus.QUEUED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+    ]
+    return instance.get_runs_count(dg.RunsFilter(job_name=job_name(kind), statuses=statuses)) > 0
