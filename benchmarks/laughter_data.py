@@ -20,10 +20,12 @@ from lightning.pytorch import Callback
 from safetensors.torch import save_file
 
 from models.laughter.config import TrainingConfig
-from models.laughter.data import Epoch, FrameDataset, InMemoryFrames
-from models.laughter.shards import Shard, safetensors_shard
-from models.laughter.streaming import StreamingFrames
 from models.laughter.training import fit
+from models.training.epochs import Epoch
+from models.training.frames import FrameDataset, InMemoryFrames
+from models.training.settings import Machine
+from models.training.shards import Shard, safetensors_shard
+from models.training.streaming import StreamingFrames
 
 EPISODE_FRAMES = 2048
 REPEATS = 7
@@ -67,7 +69,7 @@ def training_s(data: FrameDataset, validation: FrameDataset) -> list[float]:
     watch = Stopwatch()
     config = TrainingConfig(max_epochs=EPOCHS, patience=EPOCHS)
     with tempfile.TemporaryDirectory() as out_dir:
-        fit(data, validation, config, Path(out_dir), callbacks=[watch], accelerator="cpu")
+        fit(data, validation, config, Path(out_dir), callbacks=[watch], machine=Machine("cpu"))
     return watch.seconds
 
 

@@ -5,18 +5,11 @@ seconds; events are ``(start_s, end_s)`` in seconds from the start of the episod
 labels are one value per frame.
 
     labels         events to frame targets
-    shards         frames of an episode, wherever they are kept
-    data           shuffled batches of many episodes, from memory
-    streaming      the same, read as they are needed
     network        the head that turns a frame into a logit (or a time)
     losses         cross entropy, focal losses, losses of times
-    metrics        how good the values per frame are
-    event_metrics  how good events and warnings are
-    bootstrap      how sure a metric is
     config         what decides a training but for its data
-    module         one epoch of it (Lightning)
-    progress       what it remembers from epoch to epoch
-    training       ``fit``: the whole of it, which survives interruption
+    module         what a step and an epoch of it are (Lightning)
+    training       ``fit``: a head, its data and its configuration, given to the loop of all trainings
     predictor      a trained checkpoint applied to an episode
     events         probabilities to events and to label tracks
 """

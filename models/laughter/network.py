@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from models.laughter.data import FeatureStatistics
+from models.training.frames import FeatureStatistics
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from models.common.checkpoint import load_weights, read_config
-from models.common.config import config_from_json
 from models.laughter.losses import LossConfig
 from models.laughter.network import HeadConfig, LaughterHead
-from models.laughter.shards import Frames
+from models.training.checkpoint import load_weights, read_config
+from models.training.config import config_from_json
+from models.training.shards import Frames
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from audio_assets.backends.dialogue_frames.acoustic import (
 )
 from audio_assets.backends.dialogue_frames.context import ContextFrames
 from audio_assets.backends.dialogue_frames.embedded import AcousticDialogueFrames
-from models.laughter.shards import SafetensorsFrames, Shard
+from models.training.shards import SafetensorsFrames, Shard
 
 ENERGY, PITCH, FLATNESS = 60, 61, 62
 

@@ -240,9 +240,7 @@ def test_a_value_whose_upstream_another_run_computes_anew_meanwhile_is_left_to_t
     assert run.summaries["ratios"].left == 1
     assert bench.query("SELECT * FROM ratios") == []
     other.run(["ratios"])
-    assert bench.query("SELECT characters_per_word FROM ratios") == [(7.5,)], (
-        "15 characters, and the 2 words there were"
-    )
+    assert bench.query("SELECT characters_per_word FROM ratios") == [(7.5,)], "15 characters, 2 words"
 
 
 def test_a_value_whose_upstream_changes_while_it_is_computed_is_not_stored(bench):

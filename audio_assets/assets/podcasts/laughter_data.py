@@ -18,7 +18,7 @@ from audio_assets.engine.declare.splits import split_items
 from audio_assets.engine.declare.training_asset import SPLITS, Training, TrainingError
 
 if TYPE_CHECKING:
-    from models.laughter.shards import Shard
+    from models.training.shards import Shard
 
 UPSTREAM = ("annotations", "dialogue_frames", "laughter_labels")
 TIME = "time"
@@ -67,7 +67,7 @@ def read_parts(training: Training, split: Mapping[str, str], kind: str, cap_s: f
 def _read_part(training: Training, split: Mapping[str, str], name: str, kind: str, cap_s: float) -> Part:
     from models.laughter.events import find_events
     from models.laughter.labels import FRAME_RATE_HZ, time_to_laugh
-    from models.laughter.shards import Shard
+    from models.training.shards import Shard
 
     labels = training.rows("laughter_labels")
     keys = ["item", "user_speaker"]
@@ -93,7 +93,7 @@ def _read_part(training: Training, split: Mapping[str, str], name: str, kind: st
 
 def _open_frames(path: Path, context: int) -> Any:
     from audio_assets.backends.dialogue_frames.context import ContextFrames
-    from models.laughter.shards import SafetensorsFrames
+    from models.training.shards import SafetensorsFrames
 
     frames = SafetensorsFrames(path)
     return ContextFrames(frames, context) if context else frames

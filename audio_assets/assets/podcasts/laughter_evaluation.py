@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from audio_assets.assets.podcasts.laughter_data import Part
 from audio_assets.assets.podcasts.laughter_predictions import MIN_DURATION_S, MIN_GAP_S
-from audio_assets.engine import FLOAT, INTEGER, TEXT, Column, Table
+from audio_assets.metrics.bootstrap import bootstrap_interval
+from audio_assets.metrics.events import EventCounts, WarningCounts, match_onsets, match_warnings
 
 Predicted = Sequence[NDArray[np.float32]]
 Rows = list[dict[str, Any]]
@@ -45,10 +46,9 @@ def evaluation_table(model: str) -> Table:
 
 def measure_labels(part: Part, predicted: Predicted, threshold: float) -> Rows:
     """Metrics of frames and of events; where labels look ahead, of alarms and the laughs after them."""
-    from models.laughter.event_metrics import EventCounts, WarningCounts, match_onsets, match_warnings
     from models.laughter.events import find_events
     from models.laughter.labels import FRAME_RATE_HZ
-    from models.laughter.metrics import average_precision, frame_metrics
+    from models.metrics.frames import average_precision, frame_metrics
 
     probabilities = np.concatenate(predicted)
     labels = np.concatenate([shard.labels for shard in part.shards])
@@ -86,7 +86,7 @@ def measure_labels(part: Part, predicted: Predicted, threshold: float) -> Rows:
 
 def measure_times(part: Part, predicted: Predicted) -> Rows:
     """Errors of predicted times, beside those of always answering the median."""
-    from models.laughter.metrics import time_metrics
+    from models.metrics.times import time_metrics
 
     true = np.concatenate([shard.labels for shard in part.shards])
     found = np.concatenate(predicted)
@@ -109,8 +109,6 @@ def _rows(
     episodes: int,
     base_rate: float | None,
 ) -> Rows:
-    from models.laughter.bootstrap import bootstrap_interval
-
     intervals = {name: bootstrap_interval(metric, episodes) for name, metric in metrics.items()}
     return [
         {
@@ -127,7 +125,7 @@ def _rows(
 
 def draw_labels(part: Part, predicted: Predicted, folder: Path) -> list[Path]:
     """Precision over recall, and reliability, as PNG files; none where nobody laughs."""
-    from models.laughter.metrics import precision_recall_curve, reliability_curve
+    from models.metrics.frames import precision_recall_curve, reliability_curve
 
     probabilities = np.concatenate(predicted)
     labels = np.concatenate([shard.labels for shard in part.shards])

@@ -75,10 +75,11 @@ class TimerConfig(HeadConfig):
 
 def _train(training: Training, config: LaughterConfig | TimerConfig, kind: str) -> Trained:
     """Train on targets of a kind, measure on episodes that training never saw."""
-    from models.laughter.data import InMemoryFrames
     from models.laughter.predictor import LaughterPredictor
-    from models.laughter.streaming import StreamingFrames
     from models.laughter.training import fit
+    from models.training.frames import InMemoryFrames
+    from models.training.settings import Machine
+    from models.training.streaming import StreamingFrames
 
     split = split_episodes(training)
     cap_s = config.cap_s if isinstance(config, TimerConfig) else 0.0
@@ -92,9 +93,11 @@ def _train(training: Training, config: LaughterConfig | TimerConfig, kind: str) 
         lineage={"label_kind": kind, "snapshot": training.snapshot, "checkpoint": training.checkpoint},
         loggers=[training.lightning_logger()],
         resume=True,
-        accelerator="gpu" if training.device.startswith("cuda") else "cpu",
-        devices=config.devices,
-        precision="bf16-mixed" if training.dtype == "bfloat16" else "32-true",
+        machine=Machine(
+            accelerator="gpu" if training.device.startswith("cuda") else "cpu",
+            devices=config.devices,
+            precision="bf16-mixed" if training.dtype == "bfloat16" else "32-true",
+        ),
     )
     predictor = LaughterPredictor.load(fitted.checkpoint, training.device)
     summary = f"Best epoch {fitted.best_epoch} of {len(fitted.history)}"

@@ -238,9 +238,10 @@ def training_asset(
     columns of the catalog that it looks at; `config` its parameters. With fewer than `min_items` items that have
     all of the required upstream it does not begin. `retrain` says when it trains again because of data alone,
     `gate` which checkpoints are adopted by themselves. `predict` is how its model is used on a file (see
-    `predictor`); without it, MLflow has its checkpoints as files that only their own code loads. It is computed by a worker, which is ended if it takes
-    longer than `time_limit_s` (None: a week), or if it and the processes that it starts hold more than
-    `memory_limit_gib` (None: whatever there is).
+    `predictor`); without it, MLflow has its checkpoints as files that only their own code loads.
+
+    A worker trains; it is ended if it takes longer than `time_limit_s` (None: a week), or if it and the
+    processes that it starts hold more than `memory_limit_gib` (None: whatever there is).
 
     Raises:
         DeclarationError: the function's signature does not fit; the message says how.

@@ -207,7 +207,7 @@ def _keep(job: _Job, trained: Trained, result: ItemResult) -> Checkpoint:
         sorted({part for text in (*found, job.recipe.licence) if text for part in text.split("+")})
     )
     prefix = f"{asset.name}/{name}"
-    card = model_card(asset, job.config, training, trained, licences, job.recipe)
+    card = model_card(asset, job.config, training, trained, licences, recipe=job.recipe)
     (trained.folder / MODEL_CARD).write_text(card, encoding="utf-8")
     for file in (*CHECKPOINT_FILES, MODEL_CARD):
         platform.objects.put(f"{prefix}/{file}", (trained.folder / file).read_bytes())

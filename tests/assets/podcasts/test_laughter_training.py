@@ -30,7 +30,7 @@ from audio_assets.engine.run.lightning_logger import TrackerLogger
 from audio_assets.resources.system_metrics import system_metrics
 from audio_assets.resources.tracking import Tracker
 from models.laughter.labels import frame_labels
-from models.laughter.module import NonFiniteLossError
+from models.training.guards import NonFiniteLossError
 
 FRAMES, DIMENSIONS, LOOKAHEAD = 500, 6, 12
 EPISODES = ("a", "b", "c", "d", "e", "f")
@@ -253,15 +253,15 @@ def fill_up_while_training(folder: Path) -> None:
     """Train until the end of the second epoch, for whose checkpoint there is no room."""
     import signal
 
-    from models.laughter import progress
+    from models.training import progress
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    finished = progress.EpochRecord.on_train_epoch_end
+    finished = progress.Progress.on_train_epoch_end
 
     def limited(self: Any, trainer: Any, module: Any) -> None:
         if trainer.current_epoch == 1:
             resource.setrlimit(resource.RLIMIT_FSIZE, (2**14, resource.RLIM_INFINITY))
         finished(self, trainer, module)
 
-    progress.EpochRecord.on_train_epoch_end = limited
+    progress.Progress.on_train_epoch_end = limited
     train(laughter_predictor, folder, WIDE)

@@ -25,10 +25,9 @@ from audio_assets.engine.state.checkpoints import Checkpoint
 from audio_assets.resources.objects import Objects
 from audio_assets.resources.tracking import Tracker
 from audio_assets.settings import Settings
-from models.common.checkpoint import save_checkpoint
 from models.laughter.losses import LossConfig
 from models.laughter.network import HeadConfig, LaughterHead
-from tests.assets.podcasts.conversation import RATE
+from models.training.checkpoint import save_checkpoint
 from tests.conftest import write_tone
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from models.laughter.data import InMemoryFrames
-from models.laughter.shards import Shard, safetensors_shard
+from models.laughter.labels import time_to_laugh
+from models.training.frames import InMemoryFrames
+from models.training.shards import Shard, safetensors_shard
+from models.training.streaming import StreamingFrames
 
 
 def numbered_shards(lengths, dim=4, dtype=torch.float32) -> list[Shard]:
@@ -43,3 +45,17 @@ def laughing_files(folder: Path, seeds, **options) -> list[Shard]:
         save_file({"frames": frames}, path)
         shards.append(safetensors_shard(path, labels))
     return shards
+
+
+def streamed(shards) -> StreamingFrames:
+    """Small blocks and chunks, so that small corpora have several."""
+    return StreamingFrames(shards, block_frames=512, chunk_frames=128)
+
+
+def waiting_set(seed) -> InMemoryFrames:
+    """Frames whose first feature is the time to the next laugh, capped at 5 s, with a little noise."""
+    onsets = np.cumsum(np.random.default_rng(seed).uniform(4, 12, 50))
+    labels = time_to_laugh(np.stack([onsets, onsets + 1], axis=1), 2000, cap_s=5)
+    noise = np.random.default_rng(seed + 9).standard_normal((2000, 4)).astype(np.float32)
+    noise[:, 0] = labels + 0.1 * noise[:, 0]
+    return InMemoryFrames(torch.from_numpy(noise), labels)

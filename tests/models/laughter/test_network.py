@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.common.config import config_from_json, config_to_json
-from models.laughter.data import FeatureStatistics
 from models.laughter.network import HeadConfig, LaughterHead, prior_logit
+from models.training.config import config_from_json, config_to_json
+from models.training.frames import FeatureStatistics
 
 
 def test_the_linear_head_is_one_dot_product_and_a_bias():

@@ -1,1 +1,0 @@
-"""What more than one model needs: configurations, checkpoints, states of unfinished trainings."""
