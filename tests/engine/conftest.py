@@ -18,6 +18,7 @@ from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.items import BundleRun, Summary
 from audio_assets.engine.state.ledger import arrow_table
 from audio_assets.engine.state.plan import DEFAULT, RunOptions
+from audio_assets.orchestration.catalog import catalog_specs
 from audio_assets.orchestration.items import EXECUTOR_CONFIG, build_bundle_asset
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
@@ -54,7 +55,7 @@ class Bench:
         def change(connection):
             connection.register("added", table)
             connection.execute("DELETE FROM notes WHERE item IN (SELECT item FROM added)")
-            connection.execute("INSERT INTO notes SELECT * FROM added")
+            connection.execute("INSERT INTO notes BY NAME SELECT * FROM added")
 
         self.platform.lake.write(change)
 
@@ -89,7 +90,7 @@ class Bench:
     def definitions(self) -> dg.Definitions:
         assets = [build_bundle_asset(self.platform, bundle) for bundle in self.platform.graph.bundles]
         return dg.Definitions(
-            assets=[dg.AssetSpec("notes"), *assets],
+            assets=[*catalog_specs(self.platform), *assets],
             jobs=[dg.define_asset_job("toys", selection=dg.AssetSelection.assets(*assets))],
             executor=dg.in_process_executor.configured(EXECUTOR_CONFIG),
         )

@@ -119,6 +119,14 @@ class BundleRun:
             key: entries[key].fingerprint for key in idle if key in entries and entries[key].outcome.is_good
         }
 
+    def sources(self, name: str, key: str) -> dict[str, str]:
+        """The fingerprints of the upstream values that a value is made from, by upstream asset."""
+        found = {}
+        for source in self._platform.graph.by_name[name].upstream:
+            planned = self.plan[source].fingerprints.get(key) if source in self.plan else None
+            found[source] = planned or self._entries[source][key].fingerprint
+        return found
+
     def __iter__(self) -> Generator[list[ItemResult]]:
         totals = {asset.name: len(self.plan[asset.name].fingerprints) for asset in self._assets}
         observer().planned(totals)

@@ -135,17 +135,19 @@ def training_states(platform: Platform) -> dict[str, dict[str, State]]:
     Stale if the data have changed, missing while there is no checkpoint, failed if nothing but asking for
     what failed makes one.
     """
-    states = {}
-    for training in platform.trainings:
-        is_there = latest_checkpoint(platform.lake, training.name) is not None
-        if needs_training(platform, training):
-            state = State.STALE if is_there else State.MISSING
-        elif needs_training(platform, training, RunOptions(failed=True)):
-            state = State.FAILED
-        else:
-            state = State.OK if is_there else State.MISSING
-        states[training.name] = {EVERY_ITEM: state}
-    return states
+    return {
+        training.name: {EVERY_ITEM: training_state(platform, training)} for training in platform.trainings
+    }
+
+
+def training_state(platform: Platform, training: TrainingAsset) -> State:
+    """Where one training stands."""
+    is_there = latest_checkpoint(platform.lake, training.name) is not None
+    if needs_training(platform, training):
+        return State.STALE if is_there else State.MISSING
+    if needs_training(platform, training, RunOptions(failed=True)):
+        return State.FAILED
+    return State.OK if is_there else State.MISSING
 
 
 def _ready_items(
