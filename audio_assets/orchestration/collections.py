@@ -12,7 +12,9 @@ from audio_assets.engine.declare.tables import OBJECT, ResultTable
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.collections import plan_collection, run_collection
 from audio_assets.engine.state.plan import RunOptions
+from audio_assets.orchestration.catalog import column, membership
 from audio_assets.orchestration.events import failure_table, preview
+from audio_assets.orchestration.inputs import Inputs
 from audio_assets.orchestration.items import ItemRunConfig
 
 FIGURES_SHOWN = 4
@@ -27,6 +29,7 @@ def build_collection_asset(platform: Platform, asset: CollectionAsset) -> dg.Ass
     )
     def compute(context: dg.AssetExecutionContext, config: ItemRunConfig) -> Iterator[Any]:
         platform.prepare()
+        inputs = Inputs(context, platform)
         plan = plan_collection(platform, asset)
         if plan.fingerprint is None:
             waiting = [name for name in asset.upstream if name not in plan.upstream]
@@ -47,6 +50,7 @@ def build_collection_asset(platform: Platform, asset: CollectionAsset) -> dg.Ass
                 table.name,
                 metadata={"preview": preview(platform, table), **_figures(platform, table)},
                 data_version=dg.DataVersion(plan.fingerprint),
+                tags=inputs.mended_tags(table.name),
             )
 
     return compute
@@ -54,13 +58,14 @@ def build_collection_asset(platform: Platform, asset: CollectionAsset) -> dg.Ass
 
 def _spec(asset: CollectionAsset, table: ResultTable) -> dg.AssetSpec:
     first = table is asset.tables[0]
-    columns = [dg.TableColumn(c.name, type=c.sql_type, description=c.doc) for c in table.all_columns]
+    columns = [column(asset.item, name) for name in asset.reads]
+    schema = [dg.TableColumn(c.name, type=c.sql_type, description=c.doc) for c in table.all_columns]
     return dg.AssetSpec(
         table.name,
-        deps=[*asset.upstream, asset.item.plural] if first else [asset.name],
+        deps=[*asset.upstream, membership(asset.item), *columns] if first else [asset.name],
         description=table.doc or asset.description,
         metadata={
-            "dagster/column_schema": dg.TableSchema(columns=columns),
+            "dagster/column_schema": dg.TableSchema(columns=schema),
             "dagster/table_name": f"lake.{table.name}",
         },
         group_name=asset.group,
@@ -73,8 +78,8 @@ def _spec(asset: CollectionAsset, table: ResultTable) -> dg.AssetSpec:
 def _figures(platform: Platform, table: ResultTable) -> dict[str, Any]:
     """PNG objects of the table, as pictures in the UI."""
     found: dict[str, Any] = {}
-    for column in (column for column in table.columns if column.type is OBJECT):
-        query = f'SELECT "{column.name}" FROM "{table.name}" WHERE "{column.name}" LIKE \'%.png\' LIMIT ?'
+    for figure in (c for c in table.columns if c.type is OBJECT):
+        query = f'SELECT "{figure.name}" FROM "{table.name}" WHERE "{figure.name}" LIKE \'%.png\' LIMIT ?'
         for (key,) in platform.lake.rows(query, [FIGURES_SHOWN]):
             text = base64.b64encode(platform.objects.get(key)).decode()
             picture = f"![{table.name}](data:image/png;base64,{text})"

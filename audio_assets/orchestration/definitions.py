@@ -10,16 +10,16 @@ import dagster as dg
 
 from audio_assets.assemble import current_platform
 from audio_assets.engine.platform import Platform
-from audio_assets.ingest.catalog import KINDS
 from audio_assets.orchestration.catalog import catalog_specs
+from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.collections import build_collection_asset
 from audio_assets.orchestration.instance import ENVIRONMENT, surrounding_instance
 from audio_assets.orchestration.items import EXECUTOR_CONFIG, build_bundle_asset
 from audio_assets.orchestration.lake_resource import LakeResource
 from audio_assets.orchestration.maintenance import build_maintenance_job
-from audio_assets.orchestration.run_requests import sync_catalog
 from audio_assets.orchestration.schedules import COLLECTION_JOB, build_automation, job_name
 from audio_assets.orchestration.trainings import build_training_asset
+from audio_assets.orchestration.up_to_date import build_up_to_date_checks
 
 
 def build_definitions(platform: Platform) -> dg.Definitions:
@@ -58,8 +58,9 @@ def build_definitions(platform: Platform) -> dg.Definitions:
     ]
     schedules, sensors = build_automation(platform, jobs)
     return dg.Definitions(
-        assets=[*catalog_specs(KINDS), *bundles, *collections, *trainings],
+        assets=[*catalog_specs(platform), *bundles, *collections, *trainings],
         jobs=[*jobs.values(), *collection_jobs, *training_jobs, build_maintenance_job(platform)],
+        asset_checks=build_up_to_date_checks(platform),
         schedules=schedules,
         sensors=sensors,
         resources={"lake": LakeResource()},

@@ -18,13 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from dagster import DagsterEventType, EventLogEntry, StringSource
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
+
+from audio_assets.orchestration.dagster_private import (
+    ConfigurableClassData,
+    SqlEventLogStorageTable,
+    SqliteEventLogStorage,
+)
 
 OPEN_DATABASES = 8
 BUSY_TIMEOUT_S = 60
+TOGETHER = (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION)
 
 
 class OpenSqliteEventLogStorage(SqliteEventLogStorage):
@@ -55,10 +59,12 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
                 yield connection
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store events in their order; materializations of one run in one transaction per database."""
+        """Store events in their order; one run's materializations in one transaction per database.
+
+        So are observations that no run made.
+        """
         runs = {event.run_id for event in events}
-        kinds = {event.dagster_event_type for event in events}
-        if len(runs) != 1 or kinds != {DagsterEventType.ASSET_MATERIALIZATION}:
+        if len(runs) != 1 or not {event.dagster_event_type for event in events} <= set(TOGETHER):
             super().store_event_batch(events)
             return
         rows = [self._event_to_row(event) for event in events]

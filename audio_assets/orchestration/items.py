@@ -7,29 +7,26 @@ good items; the executor must not require upstream steps to succeed (see `EXECUT
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of steps and needs the types.
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import dagster as dg
 
-# Dagster has no public way to yield an output of a partitioned asset without marking every partition
-# of the run materialized; it uses this key itself for steps that report events on their own.
-from dagster._core.definitions.source_asset import (
-    SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as NO_EVENT,
-)
-
 from audio_assets.engine.declare.graph import Bundle
 from audio_assets.engine.declare.item_asset import ItemAsset
-from audio_assets.engine.declare.tables import Item, Table
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.run.items import BundleRun
+from audio_assets.engine.run.items import BundleRun, Summary
 from audio_assets.engine.state.plan import RunOptions
-from audio_assets.orchestration.events import Reporter, failure_table, preview, run_metadata, summary_line
+from audio_assets.orchestration.catalog import keys_read
+from audio_assets.orchestration.dagster_private import NO_EVENT
+from audio_assets.orchestration.events import failure_table, preview, run_metadata, summary_line
 from audio_assets.orchestration.partitions import Partitions
+from audio_assets.orchestration.range_checks import check_ranges, range_check_specs
+from audio_assets.orchestration.reporter import Reporter
+from audio_assets.orchestration.run_items import tagged_items
 
 EXECUTOR_CONFIG = {"step_dependency_config": {"require_upstream_step_success": False}}
-ITEMS_TAG = "audio_assets/items"
 
 
 class ItemRunConfig(dg.Config):
@@ -51,58 +48,57 @@ def build_bundle_asset(platform: Platform, bundle: Bundle) -> dg.AssetsDefinitio
     @dg.multi_asset(
         name=bundle.name,
         specs=[_spec(platform, asset, partitions) for asset in bundle.assets],
-        check_specs=[spec for asset in bundle.assets for spec in _check_specs(asset.table)],
+        check_specs=[spec for asset in bundle.assets for spec in range_check_specs(asset.table)],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=bundle.pool,
     )
     def compute(context: dg.AssetExecutionContext, config: ItemRunConfig) -> Iterator[Any]:
         platform.prepare()
-        selected = {key.to_user_string() for key in context.selected_asset_keys}
-        selected &= assets
+        selected = {key.to_user_string() for key in context.selected_asset_keys} & assets
+        reporter = Reporter(context, platform, [a for a in bundle.assets if a.name in selected], partitions)
         items = partitions.items(platform, context.partition_keys)
-        wanted = _only_tagged(items, context.run.tags.get(ITEMS_TAG))
         options = RunOptions(config.failed, config.drifted, config.everything)
+        wanted = tagged_items(platform, items, context.run.tags)
         run = BundleRun(platform, bundle, selected, wanted, options, run_id=context.run_id)
-        reporter = Reporter(context, platform, run)
+        reporter.start(run, items)
+        written: dict[str, list[str]] = {name: [] for name in selected}
         with closing(iter(run)) as chunks:
             for chunk in chunks:
-                reporter.chunk(chunk)
-        reporter.finish(partitions, items)
-        yield from _finish(context, platform, bundle, selected, run)
+                reporter.chunk(run, chunk, items)
+                for result in chunk:
+                    written[result.asset].append(result.item)
+        reporter.finish(items)
+        for asset in bundle.assets:
+            if asset.name in selected:
+                yield from _output(context, platform, asset, run.summaries[asset.name])
+                yield from check_ranges(
+                    context,
+                    platform,
+                    asset.table,
+                    written=written[asset.name],
+                    items=items,
+                    partitions=partitions,
+                )
+        bad = [result for summary in run.summaries.values() for result in summary.bad]
+        if bad:
+            raise dg.Failure(
+                description=f"{len(bad)} of the values could not be computed; all others are stored.",
+                metadata={"failed": dg.MetadataValue.md(failure_table(bad))},
+                allow_retries=False,
+            )
 
     return compute
 
 
-def _only_tagged(items: Mapping[str, Item], tag: str | None) -> Mapping[str, Item]:
-    """The items that the run's tag names, or all of them."""
-    return items if tag is None else {key: items[key] for key in tag.split(",") if key in items}
-
-
-def _finish(
-    context: dg.AssetExecutionContext,
-    platform: Platform,
-    bundle: Bundle,
-    selected: set[str],
-    run: BundleRun,
-) -> Iterator[Any]:
-    for asset in bundle.assets:
-        if asset.name in selected:
-            summary = run.summaries[asset.name]
-            context.log.info(summary_line(summary))
-            if summary.computed:
-                metadata = {**run_metadata(summary), "preview": preview(platform, asset.table)}
-                context.log_event(dg.AssetObservation(asset.name, metadata=metadata))
-            yield dg.Output(None, output_name=asset.name, metadata={NO_EVENT: True})
-    for key in sorted(context.selected_asset_check_keys, key=str):
-        yield _check_range(platform, bundle, key)
-    bad = [result for summary in run.summaries.values() for result in summary.bad]
-    if bad:
-        raise dg.Failure(
-            description=f"{len(bad)} of the values could not be computed; all others are stored.",
-            metadata={"failed": dg.MetadataValue.md(failure_table(bad))},
-            allow_retries=False,
-        )
+def _output(
+    context: dg.AssetExecutionContext, platform: Platform, asset: ItemAsset, summary: Summary
+) -> Iterator[dg.Output[None]]:
+    context.log.info(summary_line(summary))
+    if summary.computed:
+        metadata = {**run_metadata(summary), "preview": preview(platform, asset.table)}
+        context.log_event(dg.AssetObservation(asset.name, metadata=metadata))
+    yield dg.Output(None, output_name=asset.name, metadata={NO_EVENT: True})
 
 
 def _spec(platform: Platform, asset: ItemAsset, partitions: Partitions) -> dg.AssetSpec:
@@ -128,7 +124,11 @@ def _spec(platform: Platform, asset: ItemAsset, partitions: Partitions) -> dg.As
         }
     return dg.AssetSpec(
         asset.name,
-        deps=[*asset.upstream, *([asset.model] if asset.model else []), asset.item.plural],
+        deps=[
+            *asset.upstream,
+            *([asset.model] if asset.model else []),
+            *keys_read(asset.item, asset.reads),
+        ],
         description=asset.description,
         metadata=metadata,
         skippable=True,
@@ -137,28 +137,4 @@ def _spec(platform: Platform, asset: ItemAsset, partitions: Partitions) -> dg.As
         owners=list(asset.owners) or ["team:audio-assets"],
         kinds={"duckdb", *(asset.kinds or {"python"})},
         partitions_def=partitions.definition,
-    )
-
-
-def _check_specs(table: Table) -> list[dg.AssetCheckSpec]:
-    if not any(column.has_range for column in table.columns):
-        return []
-    ranges = "; ".join(f"{c.name} {c.range_text}" for c in table.columns if c.has_range)
-    return [
-        dg.AssetCheckSpec("values_in_range", asset=table.name, blocking=True, description=f"All of {ranges}.")
-    ]
-
-
-def _check_range(platform: Platform, bundle: Bundle, key: dg.AssetCheckKey) -> dg.AssetCheckResult:
-    name = key.asset_key.to_user_string()
-    table = next(asset.table for asset in bundle.assets if asset.name == name)
-    ranged = [column for column in table.columns if column.has_range]
-    counts = ", ".join(f"count(*) FILTER ({column.outside_sql()})" for column in ranged)
-    outside = platform.lake.rows(f'SELECT {counts}, count(*) FROM "{name}"')[0]
-    bad = {c.name: n for c, n in zip(ranged, outside[:-1], strict=True) if n}
-    return dg.AssetCheckResult(
-        asset_key=key.asset_key,
-        check_name=key.name,
-        passed=not bad,
-        metadata={"rows": outside[-1], **{f"{column} outside": n for column, n in bad.items()}},
     )

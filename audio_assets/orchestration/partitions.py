@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -30,6 +30,13 @@ class Partitions:
         if self.shards is None:
             return item.key
         return f"{int(item.content_hash[:12], 16) % self.shards:05d}"
+
+    def members(self, items: Iterable[Item]) -> dict[str, list[Item]]:
+        """`items` by the partition they are in, in the order of the partitions."""
+        found: dict[str, list[Item]] = {}
+        for item in items:
+            found.setdefault(self.of(item), []).append(item)
+        return dict(sorted(found.items()))
 
     def items(self, platform: Platform, keys: Sequence[str]) -> dict[str, Item]:
         """The items of the partitions `keys`."""

@@ -18,8 +18,10 @@ from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.collections import plan_collection
 from audio_assets.engine.state.plan import DEFAULT, RunOptions
 from audio_assets.ingest.register import IngestError, register
+from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.maintenance import MAINTENANCE_JOB
-from audio_assets.orchestration.run_requests import range_tags, run_config, sync_catalog
+from audio_assets.orchestration.run_requests import range_tags, run_config
+from audio_assets.orchestration.up_to_date import build_up_to_date_sensor
 
 FILES_PER_TICK = 100
 COLLECTION_JOB = "materialize_collections"
@@ -44,6 +46,8 @@ def build_automation(platform: Platform, jobs: dict[str, Job]) -> Automation:
     sensors = []
     if platform.settings.shards is None:
         sensors.append(_catalog(platform))
+    if platform.collections or platform.trainings:
+        sensors.append(build_up_to_date_sensor(platform))
     if platform.settings.inbox:
         sensors.append(_inbox(platform, jobs))
     return schedules, sensors
@@ -97,8 +101,8 @@ def _catalog(platform: Platform) -> dg.SensorDefinition:
         description="Keeps the partitions those of the catalog, so that new audio can be materialized.",
     )
     def catalog(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        counts = sync_catalog(platform, context.instance)
-        found = ", ".join(f"{count} {plural}" for plural, count in counts.items())
+        told = sync_catalog(platform, context.instance)
+        found = ", ".join(f"{known.items} {plural}" for plural, known in told.items())
         return dg.SkipReason(f"The catalog has {found or 'nothing yet'}.")
 
     return catalog

@@ -11,6 +11,7 @@ from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.trainings import run_training
 from audio_assets.engine.state.checkpoints import CHECKPOINT_COLUMNS, MODEL_CARD, Checkpoint
+from audio_assets.orchestration.inputs import Inputs
 from audio_assets.resources.accelerator import choose_accelerator
 
 
@@ -59,6 +60,7 @@ def build_training_asset(platform: Platform, asset: TrainingAsset) -> dg.AssetsD
     )  # fmt: skip
     def train(context: dg.AssetExecutionContext, config: configuration) -> Iterator[Any]:  # type: ignore[valid-type]
         platform.prepare()
+        inputs = Inputs(context, platform)
         values = config.model_dump()  # type: ignore[attr-defined]
         execution = Execution(**{name: values.pop(name) for name in Execution.model_fields})
         accelerator = choose_accelerator(execution.device, execution.dtype)
@@ -74,7 +76,9 @@ def build_training_asset(platform: Platform, asset: TrainingAsset) -> dg.AssetsD
         )
         version = dg.DataVersion(checkpoint.checkpoint)
         metadata = _metadata(platform, checkpoint, is_new)
-        yield dg.MaterializeResult(asset.name, metadata=metadata, data_version=version)
+        yield dg.MaterializeResult(
+            asset.name, metadata=metadata, data_version=version, tags=inputs.mended_tags(asset.name)
+        )
         for table in asset.evaluation:
             yield dg.MaterializeResult(table.name, data_version=version)
 

@@ -99,11 +99,12 @@ class Bench:
         return self.platform.lake.rows(sql)
 
     def definitions(self) -> dg.Definitions:
+        from audio_assets.orchestration.catalog import catalog_specs
         from audio_assets.orchestration.items import EXECUTOR_CONFIG, build_bundle_asset
 
         assets = [build_bundle_asset(self.platform, bundle) for bundle in self.platform.graph.bundles]
         return dg.Definitions(
-            assets=[dg.AssetSpec("notes"), *assets],
+            assets=[*catalog_specs(self.platform), *assets],
             jobs=[dg.define_asset_job("toys", selection=dg.AssetSelection.assets(*assets))],
             executor=dg.in_process_executor.configured(EXECUTOR_CONFIG),
         )

@@ -13,10 +13,10 @@ import pytest
 from audio_assets.assemble import build_platform
 from audio_assets.engine.declare.tables import OBJECT
 from audio_assets.ingest.register import register
+from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.definitions import build_definitions
-from audio_assets.orchestration.items import ITEMS_TAG
 from audio_assets.orchestration.maintenance import maintain
-from audio_assets.orchestration.run_requests import sync_catalog
+from audio_assets.orchestration.run_items import ITEMS_TAG
 from audio_assets.settings import Settings
 from tests.conftest import write_tone
 

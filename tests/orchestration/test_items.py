@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome
-from audio_assets.orchestration import events as dagster_report
-from audio_assets.orchestration.items import ITEMS_TAG
+from audio_assets.orchestration import events, reporter
 from audio_assets.orchestration.partitions import Partitions
+from audio_assets.orchestration.run_items import ITEMS_TAG
 from tests.engine.conftest import Bench, make_bench
 from tests.engine.toys import NOTE, lengths
 
@@ -184,7 +184,7 @@ def test_a_value_computed_anew_behind_dagsters_back_gets_its_new_data_version(de
 def test_what_is_reported_late_is_bounded(desk, monkeypatch):
     desk.bench.add(dict.fromkeys("abcd", "note"))
     desk.bench.run(["words"])
-    monkeypatch.setattr(dagster_report, "REPORTED_LATER", 3)
+    monkeypatch.setattr(reporter, "REPORTED_LATER", 3)
     assert len(desk.materialized(desk.run(["words"]))["words"]) == 3
     assert len(desk.materialized(desk.run(["words"]))["words"]) == 1
 
@@ -283,7 +283,7 @@ def test_a_shard_of_which_only_some_items_were_asked_for_is_materialized_when_it
 
 def test_an_output_marked_as_having_no_event_materializes_nothing():
     """Guards the private key that the engine relies on against changes in Dagster."""
-    from audio_assets.orchestration.items import NO_EVENT
+    from audio_assets.orchestration.dagster_private import NO_EVENT
 
     partitions = dg.StaticPartitionsDefinition(["a", "b"])
 
@@ -301,7 +301,7 @@ def test_an_output_marked_as_having_no_event_materializes_nothing():
 
 def test_a_table_of_failures_is_bounded_and_keeps_to_its_cells():
     results = [ItemResult(lengths.name, f"n{index}", Outcome.FAILED, [], "a | b\nc") for index in range(25)]
-    lines = dagster_report.failure_table(results).splitlines()
+    lines = events.failure_table(results).splitlines()
     assert lines[2] == r"| lengths | n0 | failed | a \| b c |"
     assert len(lines) == 2 + 20 + 2
     assert lines[-1] == "and 5 more."

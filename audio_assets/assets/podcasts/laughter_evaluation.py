@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from audio_assets.assets.podcasts.laughter_data import Part
 from audio_assets.assets.podcasts.laughter_predictions import MIN_DURATION_S, MIN_GAP_S
+from audio_assets.engine import FLOAT, INTEGER, TEXT, Column, Table
 from audio_assets.metrics.bootstrap import bootstrap_interval
 from audio_assets.metrics.events import EventCounts, WarningCounts, match_onsets, match_warnings
 

@@ -28,6 +28,7 @@ from audio_assets.settings import Settings
 from models.laughter.losses import LossConfig
 from models.laughter.network import HeadConfig, LaughterHead
 from models.training.checkpoint import save_checkpoint
+from tests.assets.podcasts.conversation import RATE
 from tests.conftest import write_tone
 
 

@@ -1,0 +1,284 @@
+"""Dagster's own stale status: FRESH of what the planner calls up to date, STALE with its cause of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
+
+from audio_assets.engine import INTEGER, TEXT, Column, Table, item_asset
+from audio_assets.engine.declare.collection_asset import Collection, collection_asset
+from audio_assets.engine.declare.graph import AssetGraph, order_collections
+from audio_assets.engine.declare.tables import ResultTable
+from audio_assets.engine.platform import Platform
+from audio_assets.orchestration.catalog_changes import sync_catalog
+from audio_assets.orchestration.definitions import build_definitions
+from tests.engine import toys
+from tests.engine.conftest import Bench, make_bench
+from tests.engine.test_training import mean_length
+
+LANGUAGES = Table("languages", toys.NOTE, [Column("letters", INTEGER, doc="Letters of the language's name")])
+CHAINS = Table("chains", toys.NOTE, [Column("twice", INTEGER, doc="Twice the letters")])
+COUNTS = ResultTable("counts", [Column("letters", INTEGER, doc="All letters")], "Counts.")
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@item_asset(table=LANGUAGES, group="toys", code_version="1", bundle="tongues", reads=("language",))
+def languages(note: str, *, record: dict[str, object]) -> dict[str, int]:
+    return {"letters": len(str(record["language"] or ""))}
+
+
+@item_asset(table=CHAINS, group="toys", code_version="1", bundle="tongues")
+def chains(note: str, languages: dict[str, int]) -> dict[str, int]:
+    return {"twice": 2 * languages["letters"]}
+
+
+@collection_asset(
+    item=toys.NOTE, upstream=["lengths"], tables=[COUNTS], group="toys", code_version="1", reads=["language"]
+)
+def counts(notes: Collection) -> dict[str, list[dict[str, object]]]:
+    return {"counts": [{"letters": int(notes.rows("lengths")["characters"].sum())}]}
+
+
+ITEM_ASSETS = (toys.lengths, toys.words, toys.ratios, toys.copies, languages, chains)
+NAMES = [asset.name for asset in ITEM_ASSETS]
+
+
+@dataclass
+class Desk:
+    """A platform of toys with all that Dagster has of it, and an instance."""
+
+    bench: Bench
+    instance: dg.DagsterInstance
+
+    @property
+    def platform(self) -> Platform:
+        return self.bench.platform
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        return build_definitions(self.platform)
+
+    def run(self, *names: str, keys: Sequence[str] | None = None, **tags: str) -> dg.ExecuteInProcessResult:
+        """Materialize item assets from the UI's way: a job over a range of partitions."""
+        sync_catalog(self.platform, self.instance)
+        partitions = keys or self.instance.get_dynamic_partitions("notes") or ["00000", "00003"]
+        return self.definitions.resolve_job_def("materialize_notes").execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(name) for name in names or NAMES],
+            tags={
+                "dagster/asset_partition_range_start": partitions[0],
+                "dagster/asset_partition_range_end": partitions[-1],
+                **tags,
+            },
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+
+    def compute(self, job: str) -> dg.ExecuteInProcessResult:
+        """Run a collection's or a training's job."""
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance, run_config=QUIET
+        )
+
+    def status(self, *names: str, keys: Sequence[str] | None = None) -> dict[str, str]:
+        """What is not fresh, by asset and partition, with the causes."""
+        graph = self.definitions.resolve_asset_graph()
+        loading = LoadingContextForTest(self.instance)
+        resolver = CachingStaleStatusResolver(self.instance, graph, loading)
+        found = {}
+        for key in map(dg.AssetKey, names or NAMES):
+            for partition in keys or self._partitions(graph.get(key).partitions_def):
+                status = resolver.get_status(key, partition).value
+                causes = {
+                    f"{cause.category.value} {cause.dependency_asset_key.to_user_string()}"
+                    if cause.dependency
+                    else cause.category.value
+                    for cause in resolver.get_stale_causes(key, partition)
+                }
+                if status != "FRESH":
+                    where = key.to_user_string() + (f":{partition}" if partition else "")
+                    found[where] = " ".join([status, *sorted(causes)])
+        return found
+
+    def _partitions(self, definition: dg.PartitionsDefinition | None) -> Sequence[str | None]:
+        if definition is None:
+            return [None]
+        return definition.get_partition_keys(dynamic_partitions_store=self.instance)
+
+    def execute(self, sql: str) -> None:
+        self.platform.lake.write(lambda connection: connection.execute(sql))
+
+
+def make_desk(folder, instance: dg.DagsterInstance, **settings: object) -> Desk:
+    bench = make_bench(folder, ITEM_ASSETS, **settings)
+    declared = [*bench.platform.tables["notes"], Column("language", TEXT, doc="Language")]
+    platform = replace(
+        bench.platform,
+        tables={"notes": declared},
+        collections=order_collections([counts], bench.platform.graph),
+        trainings=(mean_length,),
+    )
+    platform.prepare()
+    return Desk(Bench(platform, bench.folder), instance)
+
+
+@pytest.fixture
+def desk(tmp_path) -> Iterator[Desk]:
+    with dg.instance_for_test() as instance:
+        yield make_desk(tmp_path, instance)
+
+
+NOTES = {"a": "two words", "b": "three small words", "c": "one"}
+
+
+def test_every_partition_is_fresh_after_a_run(desk: Desk):
+    desk.bench.add(NOTES)
+    assert set(desk.status("lengths", keys=["a"]).values()) == {"MISSING"}
+    assert desk.run().success
+    assert desk.status() == {}
+    assert desk.run().success  # nothing to do
+    assert desk.status() == {}
+
+
+def test_it_is_fresh_when_each_step_is_a_run_of_its_own_and_when_a_backfill_reports_again(desk: Desk):
+    desk.bench.add(NOTES)
+    for name in NAMES:
+        assert desk.run(name).success
+    assert desk.status() == {}
+    assert desk.run("lengths", **{"dagster/backfill": "some"}).success
+    assert desk.status() == {}
+
+
+def test_what_is_reported_late_is_fresh(desk: Desk):
+    desk.bench.add(NOTES)
+    desk.bench.run(NAMES)  # stores all, without Dagster knowing
+    assert desk.run().success
+    assert desk.status() == {}
+
+
+def test_a_value_whose_upstream_is_reported_after_it_is_fresh_once_it_is_looked_at_again(desk: Desk):
+    desk.bench.add(NOTES)
+    desk.bench.run(["lengths", "words"])
+    desk.run("ratios")
+    assert desk.status("ratios") == {}
+    desk.run("lengths")
+    assert desk.status("ratios", keys=["a"]) == {"ratios:a": "STALE DATA lengths"}
+    desk.run("ratios")
+    assert desk.status("ratios") == {}
+
+
+def test_another_upstream_value_makes_stale_what_it_went_into_and_nothing_else(desk: Desk):
+    desk.bench.add(NOTES)
+    desk.run()
+    desk.bench.add({"b": "quite another note"})
+    desk.run("lengths", keys=["b"])
+    assert desk.status("lengths", "ratios") == {"ratios:b": "STALE DATA lengths DATA notes"}
+
+
+def test_a_column_that_changed_makes_stale_what_reads_it_and_nothing_else(desk: Desk):
+    desk.bench.add(NOTES)
+    desk.run()
+    desk.execute("UPDATE notes SET language = 'eesti' WHERE item IN ('a', 'c')")
+    sync_catalog(desk.platform, desk.instance)
+    assert desk.status() == {
+        "languages:a": "STALE DATA notes/language",
+        "languages:c": "STALE DATA notes/language",
+    }
+    desk.run("languages", keys=["a"])
+    assert desk.status() == {
+        "chains:a": "STALE DATA languages",
+        "languages:c": "STALE DATA notes/language",
+    }
+    desk.run()
+    assert desk.status() == {}
+    assert desk.bench.query("SELECT item, twice FROM chains ORDER BY item") == [
+        ("a", 10),
+        ("b", 0),
+        ("c", 10),
+    ]
+
+
+def test_a_step_tells_of_a_changed_column_before_it_computes(desk: Desk):
+    desk.bench.add(NOTES)
+    desk.run()
+    desk.execute("UPDATE notes SET language = 'eesti' WHERE item = 'a'")
+    job = desk.definitions.resolve_job_def("materialize_notes")  # nobody has told of it
+    tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "c"}
+    assert job.execute_in_process(instance=desk.instance, run_config=QUIET, tags=tags).success
+    assert desk.status() == {}
+
+
+def test_items_that_come_make_nothing_stale(desk: Desk):
+    desk.bench.add(NOTES)
+    desk.run()
+    desk.bench.add({"d": "a new note"})
+    sync_catalog(desk.platform, desk.instance)
+    assert desk.status(keys=["a", "b", "c"]) == {}
+    assert set(desk.status(keys=["d"]).values()) == {"MISSING"}
+
+
+def test_a_new_code_version_is_the_cause_that_is_named(desk: Desk):
+    desk.bench.add(NOTES)
+    desk.run()
+    assets = [replace(a, code_version="2") if a is languages else a for a in ITEM_ASSETS]
+    desk.bench.platform = replace(desk.platform, graph=AssetGraph.of(assets))
+    assert desk.status() == {f"languages:{key}": "STALE CODE" for key in NOTES}
+
+
+def collection_of(desk: Desk, size: int) -> None:
+    desk.bench.add({f"n{index:03}": f"note {index}" for index in range(size)})
+    desk.run("lengths")
+    desk.compute("materialize_collections")
+    desk.compute("train_mean_length")
+
+
+def check(desk: Desk, name: str) -> bool:
+    """What the check `up_to_date` says when it is asked by itself."""
+    job = dg.define_asset_job(
+        "asked", selection=dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(name), "up_to_date"))
+    )
+    definitions = dg.Definitions.merge(desk.definitions, dg.Definitions(jobs=[job]))
+    result = definitions.resolve_job_def("asked").execute_in_process(instance=desk.instance, run_config=QUIET)
+    (evaluation,) = result.get_asset_check_evaluations()
+    return evaluation.passed
+
+
+ALL = ("counts", "mean_length", "mean_length_evaluation")
+
+
+def test_of_50_items_dagster_itself_says_whether_a_collection_and_a_training_are_stale(desk: Desk):
+    collection_of(desk, 50)
+    assert desk.status(*ALL) == {}
+    desk.execute("UPDATE notes SET language = 'eesti' WHERE item = 'n007'")
+    sync_catalog(desk.platform, desk.instance)
+    assert desk.status(*ALL) == {"counts": "STALE DATA notes/language"}
+    desk.compute("materialize_collections")
+    assert desk.status(*ALL) == {}
+    desk.bench.add({"n050": "one more"})
+    sync_catalog(desk.platform, desk.instance)
+    assert desk.status(*ALL) == {"counts": "STALE DATA notes/all"}
+    desk.run("lengths")
+    assert desk.status(*ALL) == {
+        "counts": "STALE DATA lengths DATA notes/all",
+        "mean_length": "STALE DATA lengths",
+    }
+    desk.compute("materialize_collections")
+    desk.compute("train_mean_length")
+    assert desk.status(*ALL) == {}
+
+
+def test_of_150_items_the_planner_says_it_by_a_check(desk: Desk):
+    collection_of(desk, 150)
+    assert desk.status(*ALL) == {}
+    assert check(desk, "counts") and check(desk, "mean_length")
+    (desk.bench.folder / "n007.txt").write_text("quite another note")
+    desk.bench.add({"n007": "quite another note"})
+    desk.run("lengths", keys=["n007"])
+    assert desk.status(*ALL) == {}  # Dagster does not look
+    assert not check(desk, "counts")
+    assert not check(desk, "mean_length")
