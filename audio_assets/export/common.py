@@ -72,7 +72,7 @@ class Export:
 
     def rows(self, table: str, order: str | None = None) -> RowsByItem:
         """The rows of a table for the tracks."""
-        return rows_by_item(self.platform, table, list(self.items), order)
+        return rows_by_item(self.platform.lake, table, list(self.items), order)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file of the output folder.

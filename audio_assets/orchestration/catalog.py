@@ -15,9 +15,7 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from audio_assets.engine.declare.collection_asset import CollectionAsset
-from audio_assets.engine.declare.item_asset import ItemAsset
-from audio_assets.engine.declare.tables import Item, ItemKind
+from audio_assets.engine.declare.tables import Column, Item, ItemKind
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.state.catalog import canonical_text
 from audio_assets.orchestration.partitions import Partitions
@@ -44,9 +42,18 @@ def membership(kind: ItemKind) -> dg.AssetKey:
 
 def columns_read(platform: Platform, kind: ItemKind) -> list[str]:
     """The columns of a catalog that some asset reads, besides the sound."""
-    assets: list[ItemAsset | CollectionAsset] = [*platform.graph.assets, *platform.collections]
-    read = {name for asset in assets if asset.item is kind for name in asset.reads}
-    return sorted(read & {entry.name for entry in platform.tables[kind.plural]} - {SOUND})
+    read = {name for asset in platform.graph.assets if kind in asset.items for name in asset.reads}
+    return sorted(read & {entry.name for entry in catalog_columns(platform, kind)} - {SOUND})
+
+
+def catalog_columns(platform: Platform, kind: ItemKind) -> Sequence[Column]:
+    """The columns of a catalog."""
+    return next(table.columns for table in platform.tables if table.name == kind.plural)
+
+
+def has_membership(platform: Platform, kind: ItemKind) -> bool:
+    """Whether something is computed from all items of a kind together."""
+    return any(kind in asset.items for asset in platform.graph.collections)
 
 
 def keys_read(kind: ItemKind, reads: Iterable[str]) -> list[dg.AssetKey]:
@@ -93,7 +100,7 @@ def _specs(platform: Platform, kind: ItemKind) -> list[dg.AssetSpec]:
         doc = f"A column of {kind.plural} that something is computed from."
         spec = _spec(platform, kind, column(kind, name), doc, [name])
         specs.append(spec.replace_attributes(deps=[sound(kind)], partitions_def=partitions))
-    if any(asset.item is kind for asset in platform.collections):
+    if has_membership(platform, kind):
         doc = f"Which {kind.plural} there are: changes when some come or go."
         specs.append(
             _spec(platform, kind, membership(kind), doc, ["item"]).replace_attributes(deps=[sound(kind)])
@@ -104,7 +111,7 @@ def _specs(platform: Platform, kind: ItemKind) -> list[dg.AssetSpec]:
 def _spec(
     platform: Platform, kind: ItemKind, key: dg.AssetKey, doc: str, columns: Sequence[str] | None = None
 ) -> dg.AssetSpec:
-    shown = [c for c in platform.tables[kind.plural] if columns is None or c.name in columns]
+    shown = [c for c in catalog_columns(platform, kind) if columns is None or c.name in columns]
     schema = [dg.TableColumn(c.name, type=c.sql_type, description=c.doc) for c in shown]
     return dg.AssetSpec(
         key,

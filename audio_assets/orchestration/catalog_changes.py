@@ -21,7 +21,7 @@ import duckdb
 from audio_assets.engine.declare.tables import Item, ItemKind
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.state.catalog import canonical_text
-from audio_assets.orchestration.catalog import SOUND, column, columns_read, membership
+from audio_assets.orchestration.catalog import SOUND, column, columns_read, has_membership, membership
 from audio_assets.orchestration.dagster_private import DATA_VERSION, report_observations
 from audio_assets.orchestration.partitions import Partitions
 from audio_assets.resources.lake import quoted
@@ -84,7 +84,7 @@ def _sync(platform: Platform, instance: dg.DagsterInstance, kind: ItemKind) -> T
     else:
         _tell_changes(platform, instance, kind, changes)
         told = _after(platform, kind, before, changes, snapshot)
-    if told.sum != (before.sum if before else "") and platform.collections:
+    if told.sum != (before.sum if before else "") and has_membership(platform, kind):
         event = dg.AssetMaterialization(membership(kind), tags={DATA_VERSION: told.sum})
         instance.report_runless_asset_event(event)
     # Last, so that what is interrupted is told again: telling twice changes nothing.

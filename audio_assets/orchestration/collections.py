@@ -8,10 +8,10 @@ from typing import Any
 import dagster as dg
 
 from audio_assets.engine.declare.collection_asset import CollectionAsset
-from audio_assets.engine.declare.tables import OBJECT, ResultTable
+from audio_assets.engine.declare.tables import OBJECT, Table
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.run.collections import plan_collection, run_collection
-from audio_assets.engine.state.plan import RunOptions
+from audio_assets.engine.run.collections import run_collection
+from audio_assets.engine.state.states import RunOptions
 from audio_assets.orchestration.catalog import column, membership
 from audio_assets.orchestration.events import failure_table, preview
 from audio_assets.orchestration.inputs import Inputs
@@ -30,15 +30,15 @@ def build_collection_asset(platform: Platform, asset: CollectionAsset) -> dg.Ass
     def compute(context: dg.AssetExecutionContext, config: ItemRunConfig) -> Iterator[Any]:
         platform.prepare()
         inputs = Inputs(context, platform)
-        plan = plan_collection(platform, asset)
+        options = RunOptions(config.failed, config.drifted, config.everything)
+        plan = platform.plan([asset.name], options=options)[asset.name]
         if plan.fingerprint is None:
-            waiting = [name for name in asset.upstream if name not in plan.upstream]
             raise dg.Failure(
-                f"{asset.name} waits for {', '.join(waiting) or asset.item.plural}: nothing is there yet.",
+                f"{asset.name} waits for {', '.join(plan.waiting)}: nothing is there yet.",
                 allow_retries=False,
             )
-        if plan.is_computed(RunOptions(config.failed, config.drifted, config.everything)):
-            result = run_collection(platform, asset, plan, run_id=context.run_id)
+        if plan.count:
+            result = run_collection(platform, asset, plan.fingerprint, run_id=context.run_id)
             if not result.outcome.is_good:
                 raise dg.Failure(
                     f"{asset.name}: {result.reason}",
@@ -56,7 +56,7 @@ def build_collection_asset(platform: Platform, asset: CollectionAsset) -> dg.Ass
     return compute
 
 
-def _spec(asset: CollectionAsset, table: ResultTable) -> dg.AssetSpec:
+def _spec(asset: CollectionAsset, table: Table) -> dg.AssetSpec:
     first = table is asset.tables[0]
     columns = [column(asset.item, name) for name in asset.reads]
     schema = [dg.TableColumn(c.name, type=c.sql_type, description=c.doc) for c in table.all_columns]
@@ -75,7 +75,7 @@ def _spec(asset: CollectionAsset, table: ResultTable) -> dg.AssetSpec:
     )
 
 
-def _figures(platform: Platform, table: ResultTable) -> dict[str, Any]:
+def _figures(platform: Platform, table: Table) -> dict[str, Any]:
     """PNG objects of the table, as pictures in the UI."""
     found: dict[str, Any] = {}
     for figure in (c for c in table.columns if c.type is OBJECT):

@@ -29,13 +29,13 @@ def build_definitions(platform: Platform) -> dg.Definitions:
         kind.name: dg.define_asset_job(
             job_name(kind),
             selection=dg.AssetSelection.assets(
-                *(asset.name for asset in platform.graph.assets if asset.item is kind)
+                *(asset.name for asset in platform.graph.item_assets if asset.item is kind)
             ),
             description=f"Everything that is computed per {kind.name}.",
         )
         for kind in platform.graph.kinds
     }
-    collections = [build_collection_asset(platform, collection) for collection in platform.collections]
+    collections = [build_collection_asset(platform, collection) for collection in platform.graph.collections]
     collection_jobs = (
         [
             dg.define_asset_job(
@@ -47,14 +47,14 @@ def build_definitions(platform: Platform) -> dg.Definitions:
         if collections
         else []
     )
-    trainings = [build_training_asset(platform, training) for training in platform.trainings]
+    trainings = [build_training_asset(platform, training) for training in platform.graph.trainings]
     training_jobs = [
         dg.define_asset_job(
             training.job_name,
-            selection=dg.AssetSelection.assets(training.name, *(t.name for t in training.evaluation)),
+            selection=dg.AssetSelection.assets(training.name, *(t.name for t in training.tables)),
             description=training.description,
         )
-        for training in platform.trainings
+        for training in platform.graph.trainings
     ]
     schedules, sensors = build_automation(platform, jobs)
     return dg.Definitions(

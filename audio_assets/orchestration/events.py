@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from audio_assets.engine.declare.outcomes import ItemResult
-from audio_assets.engine.declare.tables import ResultTable, Table
+from audio_assets.engine.declare.tables import Size, Table
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.items import Summary
 
@@ -16,12 +16,13 @@ FAILURES_SHOWN = 20
 PREVIEW_ROWS = 5
 
 
-def run_metadata(summary: Summary) -> dict[str, Any]:
+def run_metadata(summary: Summary, size: Size | None) -> dict[str, Any]:
     """A run's figures for one asset, as metadata."""
     figures: dict[str, Any] = {f"items {k.value}": n for k, n in summary.outcomes.items()}
-    figures |= {"items up to date": summary.up_to_date, "items blocked": summary.blocked}
-    if summary.audio_hours_per_hour is not None:
-        figures["audio hours per hour"] = round(summary.audio_hours_per_hour, 1)
+    figures |= {"items up to date": summary.up_to_date, "items waiting": summary.waiting}
+    figures["items left"] = summary.left
+    if summary.size_per_hour is not None and size is not None:
+        figures[f"{size.unit} per hour"] = round(summary.size_per_hour / size.per_unit, 1)
     return figures
 
 
@@ -38,7 +39,7 @@ def item_metadata(result: ItemResult) -> dict[str, Any]:
     return figures
 
 
-def preview(platform: Platform, table: Table | ResultTable) -> dg.MarkdownMetadataValue:
+def preview(platform: Platform, table: Table) -> dg.MarkdownMetadataValue:
     """The first rows of a table."""
     names = [column.name for column in table.all_columns if column.name != "fingerprint"]
     listed = ", ".join(f'"{name}"' for name in names)
@@ -56,15 +57,16 @@ def _shown(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def summary_line(summary: Summary) -> str:
+def summary_line(summary: Summary, size: Size | None) -> str:
     """One asset's part of a run in a line."""
     outcomes = ", ".join(f"{n} {outcome.value}" for outcome, n in summary.outcomes.items())
-    speed = summary.audio_hours_per_hour
+    speed = summary.size_per_hour
     return (
         f"{summary.asset}: {outcomes or 'nothing computed'}; {summary.up_to_date} up to date"
         + (f", {summary.not_retried} failed before" if summary.not_retried else "")
-        + (f", {summary.blocked} waiting for upstream" if summary.blocked else "")
-        + (f"; {speed:.0f} audio hours per hour" if speed else "")
+        + (f", {summary.waiting} waiting for upstream" if summary.waiting else "")
+        + (f", {summary.left} left, since what they are made from has changed" if summary.left else "")
+        + (f"; {speed / size.per_unit:.0f} {size.unit} per hour" if speed and size else "")
     )
 
 

@@ -17,7 +17,7 @@ from audio_assets.engine.declare.graph import Bundle
 from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.items import BundleRun, Summary
-from audio_assets.engine.state.plan import RunOptions
+from audio_assets.engine.state.states import RunOptions
 from audio_assets.orchestration.catalog import keys_read
 from audio_assets.orchestration.dagster_private import NO_EVENT
 from audio_assets.orchestration.events import failure_table, preview, run_metadata, summary_line
@@ -25,6 +25,7 @@ from audio_assets.orchestration.partitions import Partitions
 from audio_assets.orchestration.range_checks import check_ranges, range_check_specs
 from audio_assets.orchestration.reporter import Reporter
 from audio_assets.orchestration.run_items import tagged_items
+from audio_assets.orchestration.run_plans import plan_of_run
 
 EXECUTOR_CONFIG = {"step_dependency_config": {"require_upstream_step_success": False}}
 
@@ -60,15 +61,16 @@ def build_bundle_asset(platform: Platform, bundle: Bundle) -> dg.AssetsDefinitio
         items = partitions.items(platform, context.partition_keys)
         options = RunOptions(config.failed, config.drifted, config.everything)
         wanted = tagged_items(platform, items, context.run.tags)
-        run = BundleRun(platform, bundle, selected, wanted, options, run_id=context.run_id)
-        reporter.start(run, items)
+        plan = plan_of_run(context, platform, bundle.item, list(wanted), options)
+        run = BundleRun(platform, bundle, selected, plan, run_id=context.run_id)
+        reporter.start(run, wanted)
         written: dict[str, list[str]] = {name: [] for name in selected}
         with closing(iter(run)) as chunks:
             for chunk in chunks:
                 reporter.chunk(run, chunk, items)
-                for result in chunk:
-                    written[result.asset].append(result.item)
-        reporter.finish(items)
+                for one in chunk:
+                    written[one.result.asset].append(one.result.item)
+        reporter.finish(run, items)
         for asset in bundle.assets:
             if asset.name in selected:
                 yield from _output(context, platform, asset, run.summaries[asset.name])
@@ -94,9 +96,9 @@ def build_bundle_asset(platform: Platform, bundle: Bundle) -> dg.AssetsDefinitio
 def _output(
     context: dg.AssetExecutionContext, platform: Platform, asset: ItemAsset, summary: Summary
 ) -> Iterator[dg.Output[None]]:
-    context.log.info(summary_line(summary))
+    context.log.info(summary_line(summary, asset.item.size))
     if summary.computed:
-        metadata = {**run_metadata(summary), "preview": preview(platform, asset.table)}
+        metadata = {**run_metadata(summary, asset.item.size), "preview": preview(platform, asset.table)}
         context.log_event(dg.AssetObservation(asset.name, metadata=metadata))
     yield dg.Output(None, output_name=asset.name, metadata={NO_EVENT: True})
 

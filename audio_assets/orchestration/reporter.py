@@ -12,12 +12,10 @@ from typing import Any
 import dagster as dg
 
 from audio_assets.engine.declare.item_asset import ItemAsset
-from audio_assets.engine.declare.outcomes import ItemResult
 from audio_assets.engine.declare.tables import Item
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.items import BundleRun
-from audio_assets.engine.state.ledger import read_entries
-from audio_assets.engine.state.plan import State, good_fingerprints
+from audio_assets.engine.state.ledger import Computed
 from audio_assets.orchestration.catalog import combined, keys_read, versions_read
 from audio_assets.orchestration.dagster_private import (
     DATA_VERSION,
@@ -31,7 +29,6 @@ from audio_assets.orchestration.partitions import Partitions
 
 BACKFILL_TAG = "dagster/backfill"
 REPORTED_LATER = 1000
-UP_TO_DATE = (State.OK, State.NOT_APPLICABLE, State.DRIFTED)
 FROM_LEDGER = {"reported": "from the ledger"}
 
 
@@ -60,7 +57,7 @@ class Reporter:
         self._touched: dict[str, set[str]] = {name: set() for name in self._assets}
         self._waiting: list[dg.AssetMaterialization] = []
         self._unlogged: set[str] = set()
-        self._models = platform.models(self._assets)
+        self._models = platform.adopted(self._assets)
         self._inputs = Inputs(context, platform)
         self._logged: int | None = None
 
@@ -69,35 +66,34 @@ class Reporter:
         if self._partitions.shards is not None:
             return
         for name in self._assets:
-            stored = run.up_to_date(name)
-            for key in self._late(name, stored):
-                self._add(name, key, stored[key], run.sources(name, key), items=[items[key]])
+            stored = run.up_to_date(name, list(items))
+            versions = {key: value.fingerprint for key, value in stored.items()}
+            for key in self._late(name, versions):
+                self._add(name, key, versions[key], stored[key].upstream, items=[items[key]])
         self._flush()
 
-    def chunk(self, run: BundleRun, results: Iterable[ItemResult], items: Mapping[str, Item]) -> None:
+    def chunk(self, run: BundleRun, results: Iterable[Computed], items: Mapping[str, Item]) -> None:
         """Report a stored chunk: each good item at once; shards wait until all is done."""
-        by_asset: dict[str, list[ItemResult]] = {name: [] for name in self._assets}
-        for result in results:
-            by_asset[result.asset].append(result)
+        by_asset: dict[str, list[Computed]] = {name: [] for name in self._assets}
+        for one in results:
+            by_asset[one.result.asset].append(one)
         for name, group in by_asset.items():
             if self._partitions.shards is not None:
-                self._touched[name] |= {self._partitions.of(items[result.item]) for result in group}
+                self._touched[name] |= {self._partitions.of(items[one.result.item]) for one in group}
                 continue
-            for result in group:
-                key = result.item
-                if result.outcome.is_good:
-                    version, metadata = run.plan[name].fingerprints[key], item_metadata(result)
-                    self._add(
-                        name, key, version, run.sources(name, key), items=[items[key]], metadata=metadata
-                    )
+            for one in group:
+                key = one.result.item
+                if one.result.outcome.is_good:
+                    metadata = item_metadata(one.result)
+                    self._add(name, key, one.fingerprint, one.upstream, items=[items[key]], metadata=metadata)
         self._flush()
 
-    def finish(self, items: Mapping[str, Item]) -> None:
+    def finish(self, run: BundleRun, items: Mapping[str, Item]) -> None:
         """Report the shards that `items` are all of, if all values in them are good and up to date."""
         if self._partitions.shards is None:
             return
         members = self._partitions.members(items.values())
-        versions = shard_versions(self._platform, self._assets, items, members)
+        versions = shard_versions(run, self._assets, items, members)
         for name in self._assets:
             touched = self._touched[name] & versions[name].keys()
             for shard in sorted({*touched, *self._late(name, versions[name], besides=touched)}):
@@ -143,7 +139,7 @@ class Reporter:
         within = {dg.AssetKey(source): v for source, v in sources.items() if source in self._assets}
         before = {dg.AssetKey(source): v for source, v in sources.items() if source not in self._assets}
         if asset.model:
-            before[dg.AssetKey(asset.model)] = self._models[asset.model].checkpoint
+            before[dg.AssetKey(asset.model)] = self._models[asset.model].checkpoint.checkpoint
         before |= versions_read(items, asset.item, asset.reads)
         tags = {
             DATA_VERSION: version,
@@ -164,23 +160,21 @@ class Reporter:
 
 
 def shard_versions(
-    platform: Platform,
+    run: BundleRun,
     assets: Mapping[str, ItemAsset],
     items: Mapping[str, Item],
     members: Mapping[str, Sequence[Item]],
 ) -> dict[str, dict[str, str]]:
     """Data versions of the shards, by asset and shard: of `assets`, if up to date, and of their upstream."""
-    names = list(assets)
-    plan = platform.plan(assets[names[0]].item, names, items)
-    needed = {source for asset in assets.values() for source in asset.upstream} | assets.keys()
-    entries = read_entries(platform.lake, needed, list(items))
     versions: dict[str, dict[str, str]] = {}
-    for name, found in entries.items():
-        versions[name] = {}
-        good = good_fingerprints(found)
+    for name in {source for asset in assets.values() for source in asset.upstream} | assets.keys():
         if name in assets:
-            good = {key: value for key, value in good.items() if plan[name].states[key] in UP_TO_DATE}
-        for shard, inside in members.items():
-            if all(item.key in good for item in inside):
-                versions[name][shard] = combined(good[item.key] for item in inside)
+            good = run.stored_now(name, list(items))
+        else:
+            good = run.good_fingerprints(name, list(items))
+        versions[name] = {
+            shard: combined(good[item.key] for item in inside)
+            for shard, inside in members.items()
+            if all(item.key in good for item in inside)
+        }
     return versions

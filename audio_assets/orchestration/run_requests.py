@@ -12,7 +12,7 @@ from dagster import DagsterInstance
 
 from audio_assets.engine.declare.tables import Item, ItemKind
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.state.plan import RunOptions
+from audio_assets.engine.state.states import RunOptions
 from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.partitions import Partitions
 from audio_assets.orchestration.run_items import items_tag
@@ -52,5 +52,5 @@ def run_config(platform: Platform, assets: Iterable[str], options: RunOptions) -
         "drifted": options.drifted,
         "everything": options.everything,
     }
-    bundles = {platform.graph.by_name[name].bundle for name in assets}
+    bundles = {platform.graph.item_asset(name).bundle for name in assets}
     return {"ops": {bundle: {"config": config} for bundle in sorted(bundles)}}

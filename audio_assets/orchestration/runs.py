@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import dagster as dg
 
 from audio_assets.engine.declare.collection_asset import CollectionAsset
-from audio_assets.engine.declare.tables import Item, ItemKind
+from audio_assets.engine.declare.tables import ItemKind
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.state.plan import RunOptions
+from audio_assets.engine.state.states import DEFAULT, RunOptions
 from audio_assets.orchestration import definitions
 from audio_assets.orchestration.instance import open_instance
+from audio_assets.orchestration.run_plans import PLAN_TAG
 from audio_assets.orchestration.run_requests import range_tags, run_config
 from audio_assets.orchestration.schedules import COLLECTION_JOB, job_name
 from audio_assets.resources.pandas_lookup import find_pandas
@@ -52,31 +53,31 @@ class DagsterRuns:
         return open_instance(self._platform.settings)
 
     def run_items(
-        self,
-        kind: ItemKind,
-        names: Sequence[str],
-        items: Mapping[str, Item],
-        chosen: Sequence[str],
-        options: RunOptions,
+        self, kind: ItemKind, names: Sequence[str], plan: str, keys: Sequence[str] | None
     ) -> RunEnded:
-        """Compute the assets `names` for the items `chosen`, of all `items` of a kind."""
-        return self._execute(
-            job_name(kind),
-            names,
-            run_config(self._platform, names, options),
-            range_tags(self._platform, kind, items, chosen, self._instance),
-        )
+        """Compute what the plan kept under the id `plan` says of the assets `names`, for `keys` or all items."""
+        items = self._platform.items(kind)
+        chosen = list(items) if keys is None else [key for key in keys if key in items]
+        tags = range_tags(self._platform, kind, items, chosen, self._instance)
+        config = run_config(self._platform, names, DEFAULT)
+        return self._execute(job_name(kind), names, config, {**tags, PLAN_TAG: plan})
 
     def run_collection(self, asset: CollectionAsset, options: RunOptions) -> RunEnded:
         """Compute what is computed from all items."""
         find_pandas()
-        config = {"ops": {asset.name: {"config": asdict(options)}}}
-        return self._execute(COLLECTION_JOB, [table.name for table in asset.tables], config)
+        config = {
+            "failed": options.failed,
+            "drifted": options.drifted,
+            "everything": options.everything,
+        }
+        names = [table.name for table in asset.tables]
+        return self._execute(COLLECTION_JOB, names, {"ops": {asset.name: {"config": config}}})
 
-    def run_training(self, training: TrainingAsset) -> RunEnded:
-        """Train."""
+    def run_training(self, training: TrainingAsset, parameters: Mapping[str, Any]) -> RunEnded:
+        """Train with `parameters` in the place of those in force."""
         find_pandas()
-        return self._execute(training.job_name)
+        config = {"ops": {training.name: {"config": dict(parameters)}}} if parameters else {}
+        return self._execute(training.job_name, config=config)
 
     def _execute(
         self,

@@ -15,8 +15,8 @@ import dagster as dg
 
 from audio_assets.engine.declare.tables import ItemKind
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.run.collections import plan_collection
-from audio_assets.engine.state.plan import DEFAULT, RunOptions
+from audio_assets.engine.state.kept import items_to_compute
+from audio_assets.engine.state.states import RunOptions
 from audio_assets.ingest.register import IngestError, register
 from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.maintenance import MAINTENANCE_JOB
@@ -41,12 +41,12 @@ def build_automation(platform: Platform, jobs: dict[str, Job]) -> Automation:
             description="Every night: merge small files, expire old snapshots, delete unreferenced objects.",
         )
     )
-    if platform.collections:
+    if platform.graph.collections:
         schedules.append(_collection_schedule(platform))
     sensors = []
     if platform.settings.shards is None:
         sensors.append(_catalog(platform))
-    if platform.collections or platform.trainings:
+    if platform.graph.collections or platform.graph.trainings:
         sensors.append(build_up_to_date_sensor(platform))
     if platform.settings.inbox:
         sensors.append(_inbox(platform, jobs))
@@ -64,12 +64,10 @@ def _schedule(platform: Platform, kind: ItemKind, job: Job) -> dg.ScheduleDefini
         if _is_running(context.instance, kind):
             return dg.SkipReason(f"A run over {kind.plural} is under way.")
         platform.prepare()
-        items = platform.items(kind)
-        names = [asset.name for asset in platform.graph.assets if asset.item is kind]
-        plan = platform.plan(kind, names, items)
-        waiting = sorted({key for part in plan.values() for key in part.fingerprints})
+        names = [asset.name for asset in platform.graph.item_assets if asset.item is kind]
+        waiting = items_to_compute(platform, names)
         if not waiting:
-            return dg.SkipReason(f"All of {len(items)} {kind.plural} are up to date.")
+            return dg.SkipReason(f"Nothing is to be computed of {kind.plural}.")
         return _request(platform, kind, waiting, context.instance)
 
     return schedule
@@ -84,9 +82,7 @@ def _collection_schedule(platform: Platform) -> dg.ScheduleDefinition:
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         platform.prepare()
-        # One that waits for another of them is not stale yet, but will be once that one is computed.
-        stale = [a for a in platform.collections if plan_collection(platform, a).is_computed(DEFAULT)]
-        if not stale:
+        if platform.plan([asset.name for asset in platform.graph.collections]).is_empty:
             return dg.SkipReason("Everything that is computed from all items is up to date.")
         return dg.RunRequest()
 
@@ -148,7 +144,7 @@ def _request(
     run_key: str | None = None,
 ) -> dg.RunRequest:
     items = platform.items(kind)
-    names = [asset.name for asset in platform.graph.assets if asset.item is kind]
+    names = [asset.name for asset in platform.graph.item_assets if asset.item is kind]
     return dg.RunRequest(
         run_key=run_key,
         job_name=job_name(kind),

@@ -2,50 +2,62 @@
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of steps and needs the types.
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import dagster as dg
 from pydantic import BaseModel, create_model
+from pydantic.fields import FieldInfo
 
-from audio_assets.engine.declare.training_asset import TrainingAsset
+from audio_assets.engine.declare.training_asset import SEED, TrainingAsset, TrainingError
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.run.trainings import run_training
-from audio_assets.engine.state.checkpoints import CHECKPOINT_COLUMNS, MODEL_CARD, Checkpoint
+from audio_assets.engine.run.trainings import Execution, run_training
+from audio_assets.engine.state.checkpoints import CHECKPOINTS, MODEL_CARD, Checkpoint
+from audio_assets.orchestration.catalog import keys_read
 from audio_assets.orchestration.inputs import Inputs
 from audio_assets.resources.accelerator import choose_accelerator
 
 
-class Execution(BaseModel):
-    """How a training runs, whatever it trains."""
+class Device(BaseModel):
+    """Where a training runs, whatever it trains."""
 
-    seed: int = 0
     device: str = "auto"
     dtype: str = "auto"
 
 
-def config_class(asset: TrainingAsset) -> type[dg.Config]:
-    """The asset's configuration and `Execution` together, as Dagster configuration."""
+def config_class(platform: Platform, asset: TrainingAsset) -> type[dg.Config]:
+    """The asset's parameters, those in force as defaults, and `Device` together, as Dagster configuration."""
+    in_force = platform.recipes[asset.name].parameters
     fields: dict[str, Any] = {
-        name: (field.annotation, field)
-        for model in (asset.config, Execution)
-        for name, field in model.model_fields.items()
+        name: (field.annotation, _with_default(field, in_force[name]))
+        for name, field in asset.config.model_fields.items()
     }
+    fields[SEED] = (int, in_force[SEED])
+    fields |= {name: (field.annotation, field) for name, field in Device.model_fields.items()}
     return create_model(f"{asset.name}_config", __base__=dg.Config, **fields)
+
+
+def _with_default(field: FieldInfo, default: Any) -> FieldInfo:
+    copied = copy(field)
+    copied.default = default
+    return copied
 
 
 def build_training_asset(platform: Platform, asset: TrainingAsset) -> dg.AssetsDefinition:
     """The multi-asset of a training."""
-    configuration = config_class(asset)
-    kinds = {"pytorch", "mlflow"}
-    owners = ["team:audio-assets"]
+    configuration = config_class(platform, asset)
+    kinds = set(asset.kinds)
+    owners = list(asset.owners) or ["team:audio-assets"]
+    deps: list[str | dg.AssetKey] = [*asset.upstream, *([asset.model] if asset.model else [])]
+    deps += [key for kind in asset.items for key in keys_read(kind, asset.reads)[1:]]
 
     @dg.multi_asset(
         name=asset.name,
         specs=[
             dg.AssetSpec(
-                asset.name, deps=list(asset.upstream), description=asset.description, kinds=kinds,
+                asset.name, deps=deps, description=asset.description, kinds=kinds,
                 group_name=asset.group, code_version=asset.code_version, owners=owners,
-                metadata={"dagster/column_schema": _schema(CHECKPOINT_COLUMNS)},
+                metadata={"dagster/column_schema": _schema(CHECKPOINTS.columns)},
             ),
             *(
                 dg.AssetSpec(
@@ -53,7 +65,7 @@ def build_training_asset(platform: Platform, asset: TrainingAsset) -> dg.AssetsD
                     group_name=asset.group, code_version=asset.code_version, owners=owners,
                     metadata={"dagster/column_schema": _schema(table.all_columns)},
                 )
-                for table in asset.evaluation
+                for table in asset.tables
             ),
         ],
         pool=asset.pool,
@@ -62,24 +74,19 @@ def build_training_asset(platform: Platform, asset: TrainingAsset) -> dg.AssetsD
         platform.prepare()
         inputs = Inputs(context, platform)
         values = config.model_dump()  # type: ignore[attr-defined]
-        execution = Execution(**{name: values.pop(name) for name in Execution.model_fields})
-        accelerator = choose_accelerator(execution.device, execution.dtype)
-        checkpoint, is_new = run_training(
-            platform,
-            asset,
-            asset.config(**values),
-            seed=execution.seed,
-            device=accelerator.device,
-            dtype=accelerator.dtype,
-            run_id=context.run_id,
-            log=context.log.info,
-        )
+        device = Device(**{name: values.pop(name) for name in Device.model_fields})
+        accelerator = choose_accelerator(device.device, device.dtype)
+        execution = Execution(accelerator.device, accelerator.dtype, context.run_id, context.log.info)
+        try:
+            checkpoint, is_new = run_training(platform, asset, values, execution)
+        except TrainingError as error:
+            raise dg.Failure(f"{asset.name}: {error}", allow_retries=False) from error
         version = dg.DataVersion(checkpoint.checkpoint)
         metadata = _metadata(platform, checkpoint, is_new)
         yield dg.MaterializeResult(
             asset.name, metadata=metadata, data_version=version, tags=inputs.mended_tags(asset.name)
         )
-        for table in asset.evaluation:
+        for table in asset.tables:
             yield dg.MaterializeResult(table.name, data_version=version)
 
     return train
@@ -98,5 +105,7 @@ def _metadata(platform: Platform, checkpoint: Checkpoint, is_new: bool) -> dict[
         "checkpoint": checkpoint.checkpoint,
         "folder": checkpoint.folder,
         "newly trained": is_new,
+        "adopted": checkpoint.candidate_because is None,
+        **({"candidate because": checkpoint.candidate_because} if checkpoint.candidate_because else {}),
         "model card": dg.MetadataValue.md(card.split("---", 2)[-1]),
     }

@@ -15,9 +15,7 @@ import dagster as dg
 from audio_assets.engine.declare.collection_asset import CollectionAsset
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.run.collections import plan_collection
-from audio_assets.engine.run.trainings import training_state
-from audio_assets.engine.state.plan import State
+from audio_assets.engine.state.states import State
 
 CHECK = "up_to_date"
 DESCRIPTION = "What it was computed from is what there is now, by the planner of `audio-assets status`."
@@ -50,9 +48,8 @@ class Standing:
 
 def standing(platform: Platform, asset: Asset) -> Standing:
     """Ask the planner where a collection or training asset stands."""
-    if isinstance(asset, CollectionAsset):
-        return Standing(plan_collection(platform, asset).state)
-    return Standing(training_state(platform, asset))
+    (state,) = platform.plan([asset.name])[asset.name].states
+    return Standing(state)
 
 
 def build_up_to_date_checks(platform: Platform) -> list[dg.AssetChecksDefinition]:
@@ -61,7 +58,7 @@ def build_up_to_date_checks(platform: Platform) -> list[dg.AssetChecksDefinition
 
 
 def _assets(platform: Platform) -> tuple[Asset, ...]:
-    return (*platform.collections, *platform.trainings)
+    return (*platform.graph.collections, *platform.graph.trainings)
 
 
 def _check(platform: Platform, asset: Asset) -> dg.AssetChecksDefinition:

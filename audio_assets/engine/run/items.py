@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -67,6 +68,14 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """A value that is there: its fingerprint, and those of the upstream values it was made from."""
+
+    fingerprint: str
+    upstream: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class _Made:
     """What a value that is being computed is made from."""
 
@@ -111,15 +120,47 @@ class BundleRun:
             waiting=counts.waiting,
         )
 
-    def good_fingerprints(self, name: str, items: Sequence[str] | None = None) -> dict[str, str]:
-        """The fingerprints of an asset's good values in the ledger, by item."""
-        query = (
+    def good_fingerprints(self, name: str, items: Sequence[str]) -> dict[str, str]:
+        """The fingerprints of the asset's good values of `items`, by item."""
+        rows = self._platform.lake.rows(
             f"SELECT item, fingerprint FROM {LEDGER.name} WHERE asset = {quote(name)} "
-            f"AND checkpoint = {quote(self._checkpoint(name))} AND outcome IN ('ok', 'not_applicable')"
+            f"AND checkpoint = {quote(self._checkpoint(name))} AND outcome IN ('ok', 'not_applicable') "
+            f"AND item IN (SELECT unnest({quoted(items)}))"
         )
-        if items is not None:
-            query += f" AND item IN (SELECT unnest({quoted(items)}))"
-        return dict(self._platform.lake.rows(query))
+        return dict(rows)
+
+    def stored_now(self, name: str, items: Sequence[str]) -> dict[str, str]:
+        """The fingerprints of the asset's values of `items` that fit what there is, after the run."""
+        return {item: one.fingerprint for item, one in self._fitting_entries(name, items).items()}
+
+    def up_to_date(self, name: str, items: Sequence[str]) -> dict[str, Stored]:
+        """The asset's values of `items` that fit what there is, by item; those to be computed are left out."""
+        planned = self._plan.items(self._bundle.name, name)
+        return {k: one for k, one in self._fitting_entries(name, items).items() if k not in planned}
+
+    def _fitting_entries(self, name: str, items: Sequence[str]) -> dict[str, Stored]:
+        asset = self._platform.graph.item_asset(name)
+        recipe = self._recipes.get(name)
+        if recipe is None:
+            return {}
+        sources = {u: self._checkpoint(u) for u in asset.upstream}
+        listed = ", ".join(
+            f"({quote(n)}, {quote(c)})" for n, c in {name: recipe.checkpoint, **sources}.items()
+        )
+        rows = self._platform.lake.rows(
+            f"SELECT asset, item, fingerprint, upstream_json, recipe FROM {LEDGER.name} "
+            f"WHERE (asset, checkpoint) IN ({listed}) AND outcome IN ('ok', 'not_applicable') "
+            f"AND item IN (SELECT unnest({quoted(items)}))"
+        )
+        now = {(asset_name, item): found for asset_name, item, found, *_ in rows}
+        found = {}
+        for asset_name, item, value, upstream_json, made_by in rows:
+            if asset_name != name or made_by != recipe.digest:
+                continue
+            upstream: dict[str, str] = json.loads(upstream_json)
+            if all(now.get((u, item)) == was for u, was in upstream.items()):
+                found[item] = Stored(value, upstream)
+        return found
 
     def _checkpoint(self, name: str) -> str:
         recipe = self._recipes.get(name)

@@ -9,7 +9,7 @@ from audio_assets.engine.declare.training_asset import SPLITS, Trained, Training
 from audio_assets.resources.tracking import ADOPTED
 
 
-def model_card(
+def model_card(  # noqa: PLR0917
     asset: TrainingAsset,
     config: BaseModel,
     training: Training,

@@ -77,6 +77,10 @@ class KeptPlan:
     def _cache(self) -> Path:
         return self.platform.settings.home / "cache"
 
+    def items(self, bundle: str, asset: str) -> set[str]:
+        """The items of which `asset` is to be computed."""
+        return {value.item for group in self.values(bundle) for value in group if value.asset == asset}
+
     def check(self, names: Sequence[str]) -> None:
         """Make sure that this process computes `names` as the plan was made for.
 
@@ -106,8 +110,13 @@ def keep_plan(
     names: Sequence[str],
     items: Sequence[str] | None,
     options: RunOptions,
+    *,
+    keep_empty: bool = False,
 ) -> tuple[Plan, KeptPlan]:
-    """Plan `names` for `items` and keep what is to be computed of single items, if anything, under `id`."""
+    """Plan `names` for `items` and keep what is to be computed of single items under `id`.
+
+    A plan with nothing to compute is kept only with `keep_empty`, for the next step that asks.
+    """
     with tempfile.TemporaryDirectory(prefix="audio-assets-plan-") as scratch:
         folder = Path(scratch)
         plan = platform.plan(names, items, options, keep=folder)
@@ -127,7 +136,7 @@ def keep_plan(
         summary = {"snapshot": plan.snapshot, "counts": {n: vars(c) for n, c in counts.items()}}
         for file in files:
             platform.objects.put(_key(id, file.name), file)
-        if files:
+        if files or keep_empty:
             platform.objects.put(_key(id, SUMMARY), json.dumps(summary).encode())
     return plan, KeptPlan(id, plan.snapshot, counts, platform)
 
@@ -140,6 +149,18 @@ def kept_plan(platform: Platform, id: str) -> KeptPlan | None:
         return None
     counts = {name: Counts(**values) for name, values in summary["counts"].items()}
     return KeptPlan(id, summary["snapshot"], counts, platform)
+
+
+def items_to_compute(platform: Platform, names: Sequence[str]) -> list[str]:
+    """The items of which something of `names` is to be computed now, in order."""
+    from pyarrow.parquet import read_table
+
+    with tempfile.TemporaryDirectory(prefix="audio-assets-plan-") as scratch:
+        platform.plan(names, keep=Path(scratch))
+        files = Path(scratch).glob("*.parquet")
+        return sorted(
+            {key for file in files for key in read_table(file, columns=["item"])["item"].to_pylist()}
+        )
 
 
 def drop_plan(platform: Platform, id: str) -> None:
