@@ -104,7 +104,7 @@ def write_files(
     _show(connection, items.values())
     _replace(
         connection,
-        "rejected_files",
+        REJECTED_FILES,
         [*uris, *(file.uri for file in bad)],
         [asdict(file) | {"seen_at": now} for file in bad],
     )
