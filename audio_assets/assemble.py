@@ -13,6 +13,7 @@ from audio_assets.ingest.catalog import CATALOG_TABLES
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings, get_settings, shipped
+from audio_assets.settings_file import check_roles
 
 ASSET_PACKAGE = "audio_assets.assets"
 
@@ -28,6 +29,7 @@ def build_platform(settings: Settings, *, read_only: bool = False) -> Platform:
     folder = shipped("sql")
     modules = [ASSET_PACKAGE, *settings.modules]
     graph = AssetGraph.of(find_assets(modules, ItemAsset))
+    check_roles(settings.home, graph.roles)
     return Platform(
         settings=settings,
         graph=graph,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from audio_assets.command.output import err, friendly, out, print_bad, print_rows
 from audio_assets.resources.pandas_lookup import hide_pandas
-from audio_assets.settings import get_settings, unknown_variables
+from audio_assets.settings import get_settings, unknown_backends, unknown_variables
 
 if TYPE_CHECKING:
     from audio_assets.engine.platform import Platform
@@ -46,7 +47,11 @@ Some = Annotated[
 
 @app.callback()
 def _before_commands() -> None:
-    for name, meant in unknown_variables(os.environ).items():
+    _warn_of(unknown_variables(os.environ))
+
+
+def _warn_of(unknown: Mapping[str, str | None]) -> None:
+    for name, meant in unknown.items():
         hint = f"; {meant} is one" if meant else ", or of another version"
         err.print(f"{name} is set, but is no setting{hint}: it is ignored.", markup=False, soft_wrap=True)
 
@@ -57,6 +62,7 @@ def open_platform() -> Platform:
     from audio_assets.orchestration.instance import prepare_dagster_home
 
     platform = current_platform()
+    _warn_of(unknown_backends(os.environ, platform.graph.roles))  # only now is known which roles there are
     platform.prepare()
     prepare_dagster_home(platform.settings)  # so that `dagster` commands find it; loads no Dagster
     return platform

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio_assets.assets.podcasts.dialogue_frames import BACKENDS, dialogue_frames
+from audio_assets.assets.podcasts.dialogue_frames import dialogue_frames
 from audio_assets.assets.podcasts.laughter_predictions import stored_frames, tell_laughter
-from audio_assets.assets.podcasts.speaker_turns import VOICE_ACTIVITY, speaker_turns
+from audio_assets.assets.podcasts.speaker_turns import speaker_turns
 from audio_assets.audio.signal import Signal
+from audio_assets.backends.dialogue_frames import DIALOGUE_FRAMES_ROLE
+from audio_assets.backends.voice_activity import VOICE_ACTIVITY_ROLE
 from audio_assets.backends.weights import MissingWeightsError
 from audio_assets.engine.declare.roles import Role
 from audio_assets.engine.platform import Platform
@@ -52,7 +54,7 @@ def predict_laughter(platform: Platform, path: Path) -> list[Laugh]:
     settings = platform.settings
     model = checkpoint.local(platform.objects, settings.home / "cache")
     _check(checkpoint, model)
-    voice_activity, backend = _made(platform, VOICE_ACTIVITY), _made(platform, BACKENDS)
+    voice_activity, backend = _made(platform, VOICE_ACTIVITY_ROLE), _made(platform, DIALOGUE_FRAMES_ROLE)
     signal = Signal(path)
     duration_s = sum(block.shape[1] for block in signal.blocks(30.0, 16_000, mono=True)) / 16_000
     turns = speaker_turns(signal, None, voice_activity=voice_activity, record={"duration_s": duration_s})
@@ -66,11 +68,11 @@ def predict_laughter(platform: Platform, path: Path) -> list[Laugh]:
 
 def _made(platform: Platform, role: Role) -> Any:
     """The backend of a role, with its weights."""
-    choice = platform.settings.backend_of(role.name)
+    player = role.player(platform.settings)
     try:
-        return role.backend(choice)()
-    except (MissingWeightsError, FileNotFoundError) as error:
-        raise PredictError(f"the backend {choice!r} of {role.name} has no weights. {error}") from error
+        return player.make()
+    except MissingWeightsError as error:
+        raise PredictError(f"the backend {player.choice!r} of {role.name} has no weights. {error}") from error
 
 
 def _check(checkpoint: Checkpoint, model: Path) -> None:

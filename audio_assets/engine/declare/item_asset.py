@@ -27,7 +27,7 @@ from functools import cached_property
 from typing import Any
 
 from audio_assets.engine.code.state import CodeState, code_state
-from audio_assets.engine.declare.roles import Role
+from audio_assets.engine.declare.roles import Player, Role
 from audio_assets.engine.declare.tables import ItemKind, Table
 
 RECORD = "record"
@@ -81,12 +81,12 @@ class ItemAsset:
         """The table's text, else the function's docstring."""
         return self.table.doc or inspect.getdoc(self.fn) or ""
 
-    def code(self, choices: Mapping[str, str]) -> CodeState:
+    def code(self, choices: Mapping[str, Player]) -> CodeState:
         """The code behind the asset: its function, its backends, and what opens its items."""
-        backends = [role.backend(choices[role.name]) for role in self.roles]
+        backends = [choices[role.name].backend for role in self.roles]
         return code_state([self.fn, self.item.open, *backends])
 
-    def recipe(self, parameters: Mapping[str, Any], choices: Mapping[str, str]) -> Recipe:
+    def recipe(self, parameters: Mapping[str, Any], choices: Mapping[str, Player]) -> Recipe:
         """How the asset is computed with these settings.
 
         Raises:
@@ -98,7 +98,7 @@ class ItemAsset:
                 f"AUDIO_ASSETS_PARAMETERS sets {', '.join(unknown)} of {self.name}, which has the "
                 f"parameters {', '.join(sorted(self.parameters)) or 'none'}."
             )
-        backends = [role.backend(choices[role.name]) for role in self.roles]
+        backends = [choices[role.name] for role in self.roles]
         return Recipe(
             asset=self.name,
             code_version=self.code_version,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from audio_assets.engine.declare.graph import Bundle
 from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome
+from audio_assets.engine.declare.roles import EMBEDDED, Player
 from audio_assets.engine.declare.tables import Item, Row
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.batching import batches
@@ -24,7 +25,6 @@ from audio_assets.resources.lake import quoted
 
 UPSTREAM_WINDOW = 64  # items whose upstream rows are read with one query
 GPU_POOL = "gpu"
-EMBEDDED = "embedded"
 
 MakeWorkers = Callable[[Platform, Sequence[ItemAsset], int, Mapping[str, Checkpoint]], Workers]
 """Makes the workers for assets, a number of items, and checkpoints by training asset."""
@@ -274,10 +274,10 @@ def worker_setup(
     )
 
 
-def _wants_gpu(assets: Iterable[ItemAsset], choices: Mapping[str, str]) -> bool:
+def _wants_gpu(assets: Iterable[ItemAsset], choices: Mapping[str, Player]) -> bool:
     """Whether one of `assets` computes on a GPU if there is one; embedded backends need the cores instead."""
     return any(
         asset.pool == GPU_POOL
-        and (not asset.roles or any(choices[role.name] != EMBEDDED for role in asset.roles))
+        and (not asset.roles or any(choices[role.name].choice != EMBEDDED for role in asset.roles))
         for asset in assets
     )

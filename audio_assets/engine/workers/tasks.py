@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from audio_assets.engine.declare.outcomes import ItemResult
+from audio_assets.engine.declare.roles import Player
 from audio_assets.engine.declare.tables import Item, Row
 from audio_assets.resources.objects import Objects
 
@@ -69,7 +70,7 @@ class WorkerSetup:
     assets: tuple[tuple[str, str], ...]
     code: Mapping[str, str]
     parameters: Mapping[str, Mapping[str, Any]]
-    backends: Mapping[str, str]
+    backends: Mapping[str, Player]
     objects: Objects
     models: Mapping[str, Path] = field(default_factory=dict)
 

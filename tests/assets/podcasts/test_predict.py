@@ -76,6 +76,6 @@ def test_a_damaged_checkpoint_is_told_with_the_way_to_a_new_one(platform, tmp_pa
 
 def test_missing_weights_are_told_with_their_role_and_place(platform, tmp_path, monkeypatch):
     role = Role("dialogue_frames", {"embedded": f"{__name__}:Unweighted"})
-    monkeypatch.setattr(predict, "BACKENDS", role)
+    monkeypatch.setattr(predict, "DIALOGUE_FRAMES_ROLE", role)
     with pytest.raises(PredictError, match=r"'embedded' of dialogue_frames has no weights.*copy it to W"):
         predict_laughter(platform, write_tone(tmp_path / "a.wav", 200))
