@@ -67,6 +67,7 @@ class EssentiaTags:
 
     Args:
         weights: the folder of installed weights.
+        device: where to compute.
 
     Raises:
         MissingWeightsError: a file is neither installed nor to be had from the network.
@@ -78,23 +79,23 @@ class EssentiaTags:
     licence = "CC-BY-NC-SA-4.0"
     weights = (EFFNET, AUDIOSET_VGGISH, *HEADS)
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, device: str = "auto") -> None:
+        def trunk(file: WeightsFile, front_end: FrontEnd, width: int) -> OnnxModel:
+            row = (front_end.patch_length, front_end.bands)
+            return OnnxModel(file.path(weights), row, width, "embeddings", device)
+
+        def load(name: str, width: int, classes: int) -> Head:
+            return Head.load(weights, name, width, classes, device)
+
         self._effnet = Network(
             MUSICNN,
-            OnnxModel(
-                EFFNET.path(weights), (MUSICNN.patch_length, MUSICNN.bands), EMBEDDING_WIDTH, "embeddings"
-            ),
-            {
-                family: Head.load(weights, name, EMBEDDING_WIDTH, FAMILIES[family])
-                for family, name in FAMILY_HEADS.items()
-            },
+            trunk(EFFNET, MUSICNN, EMBEDDING_WIDTH),
+            {family: load(name, EMBEDDING_WIDTH, FAMILIES[family]) for family, name in FAMILY_HEADS.items()},
         )
         self._vggish = Network(
             VGGISH,
-            OnnxModel(
-                AUDIOSET_VGGISH.path(weights), (VGGISH.patch_length, VGGISH.bands), VGGISH_WIDTH, "embeddings"
-            ),
-            {label: Head.load(weights, name, VGGISH_WIDTH, 2) for label, name in BINARY_HEADS.items()},
+            trunk(AUDIOSET_VGGISH, VGGISH, VGGISH_WIDTH),
+            {label: load(name, VGGISH_WIDTH, 2) for label, name in BINARY_HEADS.items()},
         )
         for label, head in self._vggish.heads.items():
             head.index(label)
@@ -127,9 +128,9 @@ class Head:
     classes: tuple[str, ...]
 
     @classmethod
-    def load(cls, weights: Path, name: str, width: int, classes: int) -> Head:
+    def load(cls, weights: Path, name: str, width: int, classes: int, device: str) -> Head:
         """The head `name` with its metadata; raises as `EssentiaTags` does."""
-        model = OnnxModel(head_file(name, "onnx").path(weights), (width,), classes)
+        model = OnnxModel(head_file(name, "onnx").path(weights), (width,), classes, device=device)
         path = head_file(name, "json").path(weights)
         try:
             found = json.loads(path.read_bytes())["classes"]

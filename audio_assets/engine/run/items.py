@@ -252,7 +252,9 @@ def local_workers(
         limits,
         # What computes on an accelerator would hold its memory.
         keep=all(asset.pool is None for asset in assets),
-        devices=visible_gpus() if _wants_gpu(assets, platform.graph.choices(settings)) else (),
+        devices=visible_gpus()
+        if settings.device != "cpu" and _wants_gpu(assets, platform.graph.choices(settings))
+        else (),
     )
 
 
