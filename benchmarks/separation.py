@@ -122,7 +122,7 @@ def measure_published(seconds: float, networks: int, rounds: int) -> list[tuple[
     blocks = np.array_split(mix, max(1, int(seconds / 10)), axis=1)
     with tempfile.TemporaryDirectory() as folder:
         save_bag(Path(folder), networks)
-        backend = DemucsSeparation(Weights(folder))
+        backend = DemucsSeparation(Path(folder), model=Weights(folder))
         models, _ = load_bag(Path(folder), "htdemucs_ft")
     bag = BagOfModels(models).to(device).eval()
 

@@ -14,7 +14,6 @@ The measures are those of backend over script and over networks alone.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 
-def measure(seconds: float, rounds: int) -> list[object]:
+def measure(weights: Path, seconds: float, rounds: int) -> list[object]:
     """A row of the table."""
     import essentia.standard
     import onnxruntime
@@ -46,7 +45,9 @@ def measure(seconds: float, rounds: int) -> list[object]:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
 
     def session(file: WeightsFile) -> onnxruntime.InferenceSession:
-        return onnxruntime.InferenceSession(str(file.path()), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            str(file.path(weights)), options, providers=["CPUExecutionProvider"]
+        )
 
     def heads(names: dict[str, str]) -> list[onnxruntime.InferenceSession]:
         return [session(WeightsFile(f"{SITE}/classification-heads/{name}.onnx")) for name in names.values()]
@@ -77,7 +78,7 @@ def measure(seconds: float, rounds: int) -> list[object]:
         return [rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE)]
 
     made = [cut(patches(front_end)) for front_end, _, _ in trunks]
-    backend = EssentiaTags()
+    backend = EssentiaTags(weights)
 
     def networks() -> None:
         for batches, (_, trunk, on_top) in zip(made, trunks, strict=True):
@@ -120,11 +121,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6, help="the best of so many counts")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["AUDIO_ASSETS_WEIGHTS"] = folder
         from benchmarks.essentia_models import write_models
 
         write_models(Path(folder))
-        rows = [measure(seconds, arguments.rounds) for seconds in arguments.seconds]
+        rows = [measure(Path(folder), seconds, arguments.rounds) for seconds in arguments.seconds]
     names = (
         "track, s",
         "patches of EffNet",

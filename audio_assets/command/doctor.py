@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,12 +20,11 @@ from audio_assets.errors import UserError
 from audio_assets.resources.home_format import check_format
 from audio_assets.resources.lake import Lake, LakeError, extension_file
 from audio_assets.resources.objects import ObjectError, Objects
-from audio_assets.settings import Settings, available_cores
+from audio_assets.settings import Settings, available_cores, unknown_backends
 
 if TYPE_CHECKING:
-    from audio_assets.backends.weights import Installable
     from audio_assets.engine.declare.graph import AssetGraph
-    from audio_assets.engine.declare.roles import Role
+    from audio_assets.engine.declare.roles import Installable, Player
 
 LOW_DISK_GIB = 5
 TIMEOUT_S = 5.0
@@ -196,16 +195,25 @@ def _sqlite_file(settings: Settings) -> Path | None:
 
 def _backends(settings: Settings) -> Iterator[Finding]:
     """What plays each role, and whether it can."""
-    for role in _roles(_graph(settings)):
-        choice = settings.backend_of(role.name)
+    roles = _graph(settings).roles
+    for variable, meant in unknown_backends(os.environ, roles).items():
+        advice = (
+            f"{meant} is one"
+            if meant
+            else "no role has that name: is its module named in AUDIO_ASSETS_MODULES?"
+        )
+        yield Finding(Level.BAD, variable, "there is no such role", advice)
+    for role in roles.values():
+        player = role.player(settings)
+        choice = player.choice
         what = f"backend: {role.name}"
         try:
-            backend: Any = role.backend(choice)
+            backend: Any = player.backend
+            found = f"{player.name} {player.revision} ({_chosen(player, settings)})"
         except UserError as error:
             yield Finding(Level.BAD, what, choice, str(error))
             continue
-        found = f"{backend.name} {backend.revision} ({choice})"
-        missing, reason = _missing(backend), getattr(backend, "reason", None)
+        missing, reason = _missing(backend, settings), getattr(backend, "reason", None)
         packages = _missing_packages(backend)
         if reason is not None:
             yield Finding(Level.ABSENT, what, found, reason)
@@ -221,7 +229,7 @@ def _backends(settings: Settings) -> Iterator[Finding]:
 def _weights(settings: Settings) -> Iterator[Finding]:
     """Weights of the backends that are chosen, and of those that could be."""
     graph = _graph(settings)
-    for role in _roles(graph):
+    for role in graph.roles.values():
         assets = ", ".join(asset.name for asset in graph.assets if role in asset.roles)
         for choice in role.backends:
             backend: Any = role.backend(choice)
@@ -229,17 +237,17 @@ def _weights(settings: Settings) -> Iterator[Finding]:
             if not every:
                 continue
             what = f"weights: {role.name}"
-            missing = _missing(backend)
+            missing = _missing(backend, settings)
             if not missing:
                 yield Finding(Level.GOOD, what, f"{backend.name} ({choice})", f"licence {backend.licence}")
                 continue
-            is_chosen = choice == settings.backend_of(role.name)
+            is_chosen = choice == role.player(settings).choice
             is_downloaded = all(weights.is_downloaded for weights in missing)
             level = Level.BAD if is_chosen and not is_downloaded else Level.ABSENT
             found = f"{backend.name} ({choice}): {len(missing)} of {len(every)} not installed"
             steps = [] if is_chosen else [f"AUDIO_ASSETS_{role.name.upper()}_BACKEND={choice}"]
             steps += _missing_packages(backend)
-            steps += [f"{weights.source} → {weights.place}" for weights in missing[:2]]
+            steps += [f"{weights.source} → {weights.place(settings.weights)}" for weights in missing[:2]]
             if len(missing) > 2:
                 steps.append(f"and {len(missing) - 2} more")
             how = "downloaded on first use, or put there by you" if is_downloaded else "put there by you"
@@ -253,12 +261,16 @@ def _graph(settings: Settings) -> AssetGraph:
     return build_platform(settings).graph
 
 
-def _roles(graph: AssetGraph) -> list[Role]:
-    return list({role.name: role for asset in graph.assets for role in asset.roles}.values())
+def _chosen(player: Player, settings: Settings) -> str:
+    """The choice, and why it is not the profile's."""
+    if player.role.name.lower() in settings.backends or player.choice == settings.profile:
+        return player.choice
+    return f"{player.choice}: no {settings.profile} one is declared"
 
 
-def _missing(backend: Any) -> list[Installable]:
-    return [weights for weights in getattr(backend, "weights", ()) if not weights.is_installed]
+def _missing(backend: Any, settings: Settings) -> list[Installable]:
+    every: Sequence[Installable] = getattr(backend, "weights", ())
+    return [weights for weights in every if not weights.is_installed(settings.weights)]
 
 
 def _missing_packages(backend: Any) -> list[str]:

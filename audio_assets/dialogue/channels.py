@@ -21,8 +21,8 @@ from audio_assets.backends.voice_activity import (
     FRAME_S,
     SAMPLE_RATE,
     VoiceActivity,
-    speech_segments,
 )
+from audio_assets.backends.voice_activity.segments import speech_segments
 from audio_assets.dialogue.turns import Turn
 
 Float32 = NDArray[np.float32]

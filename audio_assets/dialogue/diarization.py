@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from audio_assets.backends.dialogue_frames import FRAME_RATE_HZ
 from audio_assets.backends.dialogue_frames.acoustic import N_MFCC
-from audio_assets.backends.voice_activity import Segment
+from audio_assets.backends.voice_activity.segments import Segment
 from audio_assets.dialogue.turns import Turn
 
 Float32 = NDArray[np.float32]

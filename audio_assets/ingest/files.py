@@ -20,7 +20,7 @@ import duckdb
 from audio_assets.engine.declare.tables import Table
 from audio_assets.engine.state.catalog import remove_items, write_items
 from audio_assets.engine.state.rows import arrow_table, insert_rows
-from audio_assets.ingest.catalog import FILES, ITEM_COLUMNS, RECORDING_COLUMNS
+from audio_assets.ingest.catalog import FILES, ITEM_COLUMNS, RECORDING_COLUMNS, REJECTED_FILES
 from audio_assets.ingest.folders import Kind
 from audio_assets.ingest.inspect import Recording
 from audio_assets.resources.lake import quote, quoted

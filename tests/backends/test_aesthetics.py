@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import astuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from audio_assets.backends.aesthetics.published import AudioboxAesthetics
 from audio_assets.backends.weights import MissingWeightsError, Weights
 from audio_assets.engine.declare.outcomes import NotApplicable
 from tests.backends.audiobox_model import samples, write_model
+
+NOWHERE = Path("no folder of weights")
 
 # Enjoyment, usefulness, complexity, quality by `AesMultiOutput` and `make_inference_batch` of
 # audiobox-aesthetics 0.0.4, its WavLM configured to the sizes of the miniature, on the same tensors.
@@ -30,7 +33,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def judge(folder):
-    return AudioboxAesthetics(Weights(str(folder)))
+    return AudioboxAesthetics(NOWHERE, model=Weights(str(folder)))
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ def test_weights_that_make_nan_fail_the_track(copy):
     tensors["proj_layer.PC.0.bias"][3] = np.nan
     save_file(tensors, copy / "model.safetensors")
     with pytest.raises(ValueError, match=r"production_complexity': nan.*are its weights damaged"):
-        AudioboxAesthetics(Weights(str(copy))).rate(samples(3.7))
+        AudioboxAesthetics(NOWHERE, model=Weights(str(copy))).rate(samples(3.7))
 
 
 def broken(copy):
@@ -108,7 +111,7 @@ def without_tensors(copy):
 def test_a_folder_with_other_things_in_it_is_named(copy, damage):
     damage(copy)
     with pytest.raises(MissingWeightsError, match=rf"{copy}: found no weights of Audiobox Aesthetics \("):
-        AudioboxAesthetics(Weights(str(copy)))
+        AudioboxAesthetics(NOWHERE, model=Weights(str(copy)))
 
 
 def test_without_weights_there_is_no_answer_but_how_to_get_one():

@@ -6,7 +6,7 @@ package's own splitting and peak picking for the rest.
 
 import subprocess
 import sys
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import librosa
 import mir_eval
@@ -36,10 +36,11 @@ from tests.features.music import RATE, drum_loop, noise
 SIZES = {"spect_dim": 128, "transformer_dim": 32, "n_layers": 1, "head_dim": 16, "stem_dim": 16}
 
 
-def folder_of_weights(patch, folder):
-    patch.setattr(weights, "get_settings", lambda: SimpleNamespace(weights=folder))
-    FINAL0.installed.parent.mkdir(parents=True, exist_ok=True)
-    return FINAL0.installed
+def place_in(folder):
+    """Where the checkpoint goes in a folder of weights."""
+    path = FINAL0.place(folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -61,19 +62,18 @@ def network():
 def installed(network, tmp_path_factory):
     """The folder of weights, with the miniature as its trainer would have saved it."""
     folder = tmp_path_factory.mktemp("weights")
-    with pytest.MonkeyPatch.context() as patch:
-        checkpoint = {
-            "epoch": 1,
-            "state_dict": {f"model.{name}": value for name, value in network.state_dict().items()},
-            "hyper_parameters": {**SIZES, "lr": 0.0008, "fps": 50, "pos_weights": {"beat": 1}},
-        }
-        torch.save(checkpoint, folder_of_weights(patch, folder))
-        yield folder
+    checkpoint = {
+        "epoch": 1,
+        "state_dict": {f"model.{name}": value for name, value in network.state_dict().items()},
+        "hyper_parameters": {**SIZES, "lr": 0.0008, "fps": 50, "pos_weights": {"beat": 1}},
+    }
+    torch.save(checkpoint, place_in(folder))
+    return folder
 
 
 @pytest.fixture(scope="module")
 def backend(installed):
-    return BeatThisBeats()
+    return BeatThisBeats(installed)
 
 
 def signal(seconds=3.0, channels=1, rate=RATE):
@@ -140,7 +140,7 @@ def test_silence_and_instants_have_no_beats(backend, samples):
 
 
 def test_a_network_that_gives_nan_is_an_error_and_no_beat(installed):
-    broken = BeatThisBeats()
+    broken = BeatThisBeats(installed)
     with torch.no_grad():
         broken._network.task_heads.beat_downbeat_lin.bias.fill_(torch.nan)
     with pytest.raises(ValueError, match="NaN"):
@@ -148,32 +148,32 @@ def test_a_network_that_gives_nan_is_an_error_and_no_beat(installed):
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", None])
-def test_a_file_that_is_no_checkpoint_is_named(content, tmp_path, monkeypatch):
+def test_a_file_that_is_no_checkpoint_is_named(content, tmp_path):
     pytest.importorskip("beat_this")
-    path = folder_of_weights(monkeypatch, tmp_path)
+    path = place_in(tmp_path)
     if content is None:
         torch.save({"state_dict": {}, "hyper_parameters": SIZES}, path)
     else:
         path.write_bytes(content)
     with pytest.raises(MissingWeightsError, match=r"final0\.ckpt"):
-        BeatThisBeats()
+        BeatThisBeats(tmp_path)
 
 
 def test_missing_weights_are_named_with_where_to_put_them(tmp_path, monkeypatch):
     pytest.importorskip("beat_this")
-    path = folder_of_weights(monkeypatch, tmp_path)
+    path = place_in(tmp_path)
     monkeypatch.setattr(
         weights.urllib.request, "urlopen", lambda *_, **__: (_ for _ in ()).throw(OSError("no net"))
     )
     with pytest.raises(MissingWeightsError, match=r"final0\.ckpt.*curl") as error:
-        BeatThisBeats()
+        BeatThisBeats(tmp_path)
     assert str(path) in str(error.value)
 
 
-def test_a_missing_package_is_named_with_how_to_install_it(monkeypatch):
+def test_a_missing_package_is_named_with_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "beat_this.model.beat_tracker", None)
     with pytest.raises(ImportError, match="pip install --no-deps beat-this"):
-        BeatThisBeats()
+        BeatThisBeats(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -203,11 +203,11 @@ def test_the_embedded_tracker_finds_beats_and_bars():
 def test_the_embedded_tracker_does_without_torch():
     code = (
         "import sys, numpy as np\n"
-        "from audio_assets.assets.music.features import BEAT_TRACKERS\n"
+        "from audio_assets.backends.beats import BEATS_ROLE\n"
         "from audio_assets.audio.signal import Signal\n"
         "samples = np.random.default_rng(0).normal(0, 0.1, 5 * 44100)\n"
-        "BEAT_TRACKERS.backend('embedded')().beats(Signal.from_array(samples, 44100))\n"
-        "BEAT_TRACKERS.backend('published')\n"
+        "BEATS_ROLE.backend('embedded')().beats(Signal.from_array(samples, 44100))\n"
+        "BEATS_ROLE.backend('published')\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.captions import KINDS, Facts, generation, qwen_omni, text_model
+from audio_assets.backends.captions import generation, qwen_omni, text_model
 from audio_assets.backends.captions.absent import NoSecondCaptions
 from audio_assets.backends.captions.prompts import PROMPTS, REVISION, facts_in_words
 from audio_assets.backends.captions.qwen_omni import SYSTEM, QwenOmniCaptions
-from audio_assets.backends.captions.text import normalise
 from audio_assets.backends.captions.text_model import TextModelRevision
 from audio_assets.backends.weights import MissingWeightsError, Weights
+from audio_assets.captions import KINDS, Facts
+from audio_assets.captions.text import normalise
 from audio_assets.engine.declare.outcomes import NotApplicable
 from audio_assets.resources.accelerator import Accelerator
 from tests.backends.qwen_models import write_omni, write_spoiled, write_text_model
-from tests.backends.test_captions import ALL, RATE, noise
+from tests.backends.test_captions import NOWHERE, RATE, noise
+from tests.captions.facts import ALL
 
 TEXT = "A slow song at 64 BPM."
 
@@ -25,7 +27,7 @@ TEXT = "A slow song at 64 BPM."
 def few_words(monkeypatch):
     monkeypatch.setattr(generation, "MOST_TOKENS", 8)
     for module in (qwen_omni, text_model):
-        monkeypatch.setattr(module, "choose_accelerator", lambda: Accelerator("cpu", "bfloat16"))
+        monkeypatch.setattr(module, "choose_accelerator", lambda device: Accelerator("cpu", "bfloat16"))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def omni_folder(tmp_path_factory):
 
 @pytest.fixture
 def omni(omni_folder):
-    return QwenOmniCaptions(Weights(str(omni_folder)))
+    return QwenOmniCaptions(NOWHERE, model=Weights(str(omni_folder)))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def text_folder(tmp_path_factory):
 
 @pytest.fixture
 def reviser(text_folder):
-    return TextModelRevision(Weights(str(text_folder)))
+    return TextModelRevision(NOWHERE, model=Weights(str(text_folder)))
 
 
 def said(model, tokens):
@@ -140,7 +142,9 @@ def test_any_rate_and_number_of_channels_is_described(omni, rate, channels):
 
 @pytest.mark.parametrize("weight", ["thinker.lm_head.weight", "thinker.audio_tower.conv1.weight"])
 def test_a_thinker_with_nan_weights_fails(omni_folder, tmp_path, weight):
-    spoiled = QwenOmniCaptions(Weights(str(write_spoiled(omni_folder, tmp_path / "spoiled", weight))))
+    spoiled = QwenOmniCaptions(
+        NOWHERE, model=Weights(str(write_spoiled(omni_folder, tmp_path / "spoiled", weight)))
+    )
     with pytest.raises(ValueError, match=r"qwen2\.5-omni gives NaN"):
         spoiled.describe(noise(2), ALL, ())
 
@@ -159,12 +163,12 @@ def test_without_weights_there_is_no_second_caption_but_a_reason():
 @pytest.mark.parametrize("backend", [QwenOmniCaptions, TextModelRevision])
 def test_a_folder_without_weights_is_named(tmp_path, backend):
     with pytest.raises(MissingWeightsError, match=f"{tmp_path}: found no weights"):
-        backend(Weights(str(tmp_path)))
+        backend(NOWHERE, model=Weights(str(tmp_path)))
 
 
 @pytest.mark.parametrize("backend", [QwenOmniCaptions, TextModelRevision])
 def test_weights_are_pinned_to_a_commit(backend):
-    assert len(backend.revision) == 40
+    assert len(backend.revision(NOWHERE)) == 40
     assert backend.licence == "Apache-2.0"
 
 
@@ -248,7 +252,9 @@ def test_a_revision_is_one_normalised_line(reviser, monkeypatch):
 
 def test_a_text_model_with_nan_weights_fails_and_an_empty_answer_too(text_folder, tmp_path, reviser):
     weight = "model.layers.1.mlp.down_proj.weight"
-    spoiled = TextModelRevision(Weights(str(write_spoiled(text_folder, tmp_path / "spoiled", weight))))
+    spoiled = TextModelRevision(
+        NOWHERE, model=Weights(str(write_spoiled(text_folder, tmp_path / "spoiled", weight)))
+    )
     with pytest.raises(ValueError, match=r"qwen2\.5-instruct gives NaN"):
         spoiled.revise(TEXT, ALL)
     said(reviser._model, [reviser._tokenizer.eos_token_id])

@@ -136,7 +136,7 @@ def service():
 
 @pytest.fixture
 def lookup(service, tmp_path):
-    return MusicBrainz(service.site, tmp_path / "musicbrainz", interval_s=0.0, timeout_s=0.5)
+    return MusicBrainz(tmp_path, site=service.site, interval_s=0.0, timeout_s=0.5)
 
 
 def test_a_recording_is_read_as_the_service_writes_it(lookup, service):
@@ -199,7 +199,7 @@ def test_an_untitled_track_is_not_asked_for(lookup, service):
 def test_an_answer_is_asked_for_once_and_kept(lookup, service, tmp_path):
     first = lookup.candidates(QUERY)
     service.answers = [(500, {}, "")]
-    again = MusicBrainz(service.site, tmp_path / "musicbrainz", timeout_s=0.5)
+    again = MusicBrainz(tmp_path, site=service.site, timeout_s=0.5)
     assert again.candidates(QUERY) == first
     assert len(service.requests) == 1
 
@@ -254,7 +254,7 @@ def test_off_line_is_no_failure(tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    lookup = MusicBrainz(f"http://127.0.0.1:{port}/ws/2", tmp_path, interval_s=0.0)
+    lookup = MusicBrainz(tmp_path, site=f"http://127.0.0.1:{port}/ws/2", interval_s=0.0)
     with pytest.raises(NotApplicable, match=rf"off-line: 127\.0\.0\.1:{port} cannot be reached"):
         lookup.candidates(QUERY)
 

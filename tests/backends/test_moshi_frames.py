@@ -76,7 +76,9 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def backend(folders):
-    return MoshiDialogueFrames(Weights(str(folders / "moshi")), Weights(str(folders / "mimi")))
+    return MoshiDialogueFrames(
+        folders, moshi=Weights(str(folders / "moshi")), mimi=Weights(str(folders / "mimi"))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -211,18 +213,24 @@ def test_installed_weights_are_found_by_repository_and_revision_without_network(
             (cached / "refs").mkdir()
             (cached / "refs" / weights.revision).write_text(commit)
     code = (
-        "import numpy as np\n"
+        "import numpy as np, sys\n"
+        "from pathlib import Path\n"
         "from audio_assets.backends.dialogue_frames.moshi import MoshiDialogueFrames\n"
-        "frames = MoshiDialogueFrames().frames([np.zeros((2, 5000), np.float32)])\n"
+        "frames = MoshiDialogueFrames(Path(sys.argv[1])).frames([np.zeros((2, 5000), np.float32)])\n"
         "print([f.shape for f in frames])\n"
     )
-    done = _run(code, HF_HOME=str(tmp_path))
+    done = _run(code, tmp_path / "none", HF_HOME=str(tmp_path))
     assert done.stdout.strip() == f"[(3, {WIDTH}), (3, {WIDTH})]", done.stderr
 
 
 def test_weights_that_are_not_there_are_told_by_repository_revision_and_command(tmp_path):
-    code = "from audio_assets.backends.dialogue_frames.moshi import MoshiDialogueFrames as M; M()"
-    done = _run(code, HF_HOME=str(tmp_path), AUDIO_ASSETS_WEIGHTS=str(tmp_path / "weights"))
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from audio_assets.backends.dialogue_frames.moshi import MoshiDialogueFrames\n"
+        "MoshiDialogueFrames(Path(sys.argv[1]))\n"
+    )
+    done = _run(code, tmp_path / "weights", HF_HOME=str(tmp_path))
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert f"MissingWeightsError: {MIMI.repo} at revision {MIMI.revision}" in last
@@ -234,21 +242,23 @@ def test_weights_in_the_weights_folder_need_no_cache(folders, tmp_path):
     for weights, name in ((MOSHI, "moshi"), (MIMI, "mimi")):
         shutil.copytree(folders / name, tmp_path / weights.repo)
     code = (
+        "import sys\n"
+        "from pathlib import Path\n"
         "from audio_assets.backends.dialogue_frames.moshi import MoshiDialogueFrames\n"
-        "print(MoshiDialogueFrames().sample_rate)\n"
+        "print(MoshiDialogueFrames(Path(sys.argv[1])).sample_rate)\n"
     )
-    done = _run(code, HF_HOME=str(tmp_path / "cache"), AUDIO_ASSETS_WEIGHTS=str(tmp_path))
+    done = _run(code, tmp_path, HF_HOME=str(tmp_path / "cache"))
     assert done.stdout.strip() == "24000", done.stderr
 
 
 def test_a_folder_without_weights_is_named(tmp_path):
     with pytest.raises(MissingWeightsError, match=f"{tmp_path}: found no weights"):
-        Weights(str(tmp_path)).load(MimiModel, torch.float32)
+        Weights(str(tmp_path)).load(tmp_path, MimiModel, torch.float32)
 
 
-def _run(code, **environment):
+def _run(code, weights, **environment):
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, str(weights)],
         env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
         capture_output=True,
         text=True,

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from audio_assets.audio.chunk import concatenate
 from audio_assets.backends.separation import SeparationError
-from audio_assets.backends.separation.bs_roformer import RoformerSeparation, installed_revision
+from audio_assets.backends.separation.bs_roformer import FOLDER, RoformerSeparation
 from audio_assets.backends.weights import MissingWeightsError
 
 CHUNK = 8192
@@ -93,7 +93,8 @@ def expected(model, mix):
 @pytest.mark.parametrize("form", ["ckpt", "safetensors"])
 def test_a_checkpoint_of_the_present_network_gives_its_stems_in_our_order(form, tmp_path):
     model = network()
-    backend = RoformerSeparation(write(tmp_path / "weights", model.state_dict(), form))
+    write(tmp_path / "bs_roformer", model.state_dict(), form)
+    backend = RoformerSeparation(tmp_path)
     mix = noise(CHUNK)
     np.testing.assert_allclose(separated(backend, mix), expected(model, mix), atol=1e-5)
 
@@ -101,7 +102,8 @@ def test_a_checkpoint_of_the_present_network_gives_its_stems_in_our_order(form, 
 def test_a_checkpoint_from_before_value_residuals_gives_the_stems_of_the_network_of_then(tmp_path):
     present = expected(network(), noise(CHUNK))
     model, tensors = without_value_residuals(network())
-    backend = RoformerSeparation(write(tmp_path / "weights", tensors))
+    write(tmp_path / "bs_roformer", tensors)
+    backend = RoformerSeparation(tmp_path)
     found = separated(backend, noise(CHUNK))
     np.testing.assert_allclose(found, expected(model, noise(CHUNK)), atol=1e-5)
     assert np.abs(found - present).max() > 1e-4
@@ -109,7 +111,8 @@ def test_a_checkpoint_from_before_value_residuals_gives_the_stems_of_the_network
 
 @pytest.mark.parametrize("n", [1, 500, CHUNK - 1, CHUNK + 1, 3 * CHUNK])
 def test_mixes_of_any_length_keep_it(n, tmp_path):
-    backend = RoformerSeparation(write(tmp_path / "weights", network().state_dict()))
+    write(tmp_path / "bs_roformer", network().state_dict())
+    backend = RoformerSeparation(tmp_path)
     found = separated(backend, noise(n))
     assert found.shape == (4, 2, n)
     assert np.isfinite(found).all()
@@ -118,7 +121,8 @@ def test_mixes_of_any_length_keep_it(n, tmp_path):
 def test_nan_is_an_error_not_a_stem(tmp_path):
     tensors = network().state_dict()
     tensors["final_norm.gamma"] = torch.full_like(tensors["final_norm.gamma"], float("nan"))
-    backend = RoformerSeparation(write(tmp_path / "weights", tensors))
+    write(tmp_path / "bs_roformer", tensors)
+    backend = RoformerSeparation(tmp_path)
     with pytest.raises(SeparationError, match="NaN or infinite"):
         separated(backend, noise(CHUNK))
 
@@ -134,24 +138,22 @@ def test_nan_is_an_error_not_a_stem(tmp_path):
     ],
 )
 def test_a_configuration_of_another_network_is_refused(old, new, message, tmp_path):
-    folder = write(
-        tmp_path / "weights", network().state_dict(), configuration=CONFIGURATION.replace(old, new)
-    )
+    write(tmp_path / "bs_roformer", network().state_dict(), configuration=CONFIGURATION.replace(old, new))
     with pytest.raises(MissingWeightsError, match=message):
-        RoformerSeparation(folder)
+        RoformerSeparation(tmp_path)
 
 
 def test_what_is_missing_or_damaged_is_named(tmp_path):
     with pytest.raises(MissingWeightsError, match=r"config\.yaml: found no such file; wanted .* licence"):
         RoformerSeparation(tmp_path)
-    folder = write(tmp_path / "weights", network().state_dict())
+    folder = write(tmp_path / "bs_roformer", network().state_dict())
     checkpoint = folder / "model.ckpt"
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
     with pytest.raises(MissingWeightsError, match=r"model\.ckpt: found no checkpoint of tensors"):
-        RoformerSeparation(folder)
+        RoformerSeparation(tmp_path)
     checkpoint.unlink()
     with pytest.raises(MissingWeightsError, match=r"found no model\.safetensors or model\.ckpt"):
-        RoformerSeparation(folder)
+        RoformerSeparation(tmp_path)
 
 
 class Harm:
@@ -162,21 +164,21 @@ class Harm:
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path, capsys):
-    folder = write(tmp_path / "weights", {"state": Harm()})
+    write(tmp_path / "bs_roformer", {"state": Harm()})
     with pytest.raises(MissingWeightsError, match="found no checkpoint of tensors"):
-        RoformerSeparation(folder)
+        RoformerSeparation(tmp_path)
     assert "harm" not in capsys.readouterr().out
 
 
 def test_the_revision_changes_with_the_checkpoint_or_the_configuration(tmp_path):
-    assert installed_revision(tmp_path) == "none"
+    assert FOLDER.identity(tmp_path) == "none"
     tensors = network().state_dict()
-    folder = write(tmp_path / "weights", tensors, "safetensors")
-    revisions = [installed_revision(folder), installed_revision(folder)]
+    folder = write(tmp_path / "bs_roformer", tensors, "safetensors")
+    revisions = [FOLDER.identity(tmp_path), FOLDER.identity(tmp_path)]
     tensors["final_norm.gamma"] += 1
     write(folder, tensors, "safetensors")
-    revisions.append(installed_revision(folder))
+    revisions.append(FOLDER.identity(tmp_path))
     write(folder, tensors, "safetensors", CONFIGURATION + "# other\n")
-    revisions.append(installed_revision(folder))
+    revisions.append(FOLDER.identity(tmp_path))
     assert revisions[0] == revisions[1]
     assert len(set(revisions)) == 3

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ LENGTH = int(SEGMENT * SAMPLE_RATE)
 OVERLAP = LENGTH - int(0.75 * LENGTH)
 ONE_EACH = [[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]]
 
+NOWHERE = Path("no folder of weights")
+
 
 @pytest.fixture(scope="module")
 def networks():
@@ -33,7 +36,7 @@ def folder(networks, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def backend(folder):
-    return DemucsSeparation(Weights(str(folder)))
+    return DemucsSeparation(NOWHERE, model=Weights(str(folder)))
 
 
 def noise(n, level=0.1):
@@ -69,7 +72,7 @@ def test_stems_are_those_of_the_demucs_package(backend, networks):
 
 def test_networks_that_share_stems_are_averaged_by_their_weights(networks, tmp_path):
     weights = [[1.0, 2.0, 1.0, 0.0], [3.0, 2.0, 1.0, 1.0]]
-    backend = DemucsSeparation(Weights(str(save_bag(tmp_path / "bag", networks[:2], weights))))
+    backend = DemucsSeparation(NOWHERE, model=Weights(str(save_bag(tmp_path / "bag", networks[:2], weights))))
     mix = noise(LENGTH)
     reference = expected(networks[:2], weights, mix)[..., : int(0.75 * LENGTH)]
     found = separated(backend, mix)[..., : int(0.75 * LENGTH)]
@@ -78,7 +81,7 @@ def test_networks_that_share_stems_are_averaged_by_their_weights(networks, tmp_p
 
 def test_stems_come_in_our_order_whatever_the_networks_is(tmp_path):
     network = tiny_network(0, sources=SOURCES[::-1])
-    backend = DemucsSeparation(Weights(str(save_bag(tmp_path / "bag", [network]))))
+    backend = DemucsSeparation(NOWHERE, model=Weights(str(save_bag(tmp_path / "bag", [network]))))
     mix = noise(LENGTH)
     reference = expected([network], None, mix)[::-1, :, : int(0.75 * LENGTH)]
     found = separated(backend, mix)[..., : int(0.75 * LENGTH)]
@@ -118,7 +121,7 @@ def test_a_network_that_returns_nan_is_an_error_not_a_stem(networks, tmp_path):
     broken = tiny_network(0)
     with torch.no_grad():
         next(iter(broken.parameters())).fill_(float("nan"))
-    backend = DemucsSeparation(Weights(str(save_bag(tmp_path / "bag", [broken]))))
+    backend = DemucsSeparation(NOWHERE, model=Weights(str(save_bag(tmp_path / "bag", [broken]))))
     with pytest.raises(SeparationError, match=r"NaN or infinite in the chunk at 0\.0 s"):
         separated(backend, noise(LENGTH))
 
@@ -127,34 +130,34 @@ def test_a_file_that_names_another_class_is_refused_before_anything_is_imported(
     folder = save_bag(tmp_path / "bag", networks[:1])
     save_network(folder / "00000000.safetensors", networks[0], klass="subprocess.Popen")
     with pytest.raises(MissingWeightsError, match=r"found subprocess\.Popen; wanted one of demucs\.htdemucs"):
-        DemucsSeparation(Weights(str(folder)))
+        DemucsSeparation(NOWHERE, model=Weights(str(folder)))
 
 
 def test_files_that_are_missing_broken_or_do_not_fit_are_named(networks, tmp_path):
     folder = tmp_path / "bag"
     folder.mkdir()
     with pytest.raises(MissingWeightsError, match=r"htdemucs_ft\.yaml: found no such file"):
-        DemucsSeparation(Weights(str(folder)))
+        DemucsSeparation(NOWHERE, model=Weights(str(folder)))
     save_bag(folder, networks[:1])
     network = folder / "00000000.safetensors"
     whole = network.read_bytes()
     network.unlink()
     with pytest.raises(MissingWeightsError, match=r"00000000\.safetensors: found no such file"):
-        DemucsSeparation(Weights(str(folder)))
+        DemucsSeparation(NOWHERE, model=Weights(str(folder)))
     network.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(MissingWeightsError, match=r"00000000\.safetensors: found no safetensors"):
-        DemucsSeparation(Weights(str(folder)))
+        DemucsSeparation(NOWHERE, model=Weights(str(folder)))
     wider = tiny_network(0, channels=8)
     wider.options["channels"] = 4
     save_network(network, wider)
     with pytest.raises(MissingWeightsError, match="weights that do not fit"):
-        DemucsSeparation(Weights(str(folder)))
+        DemucsSeparation(NOWHERE, model=Weights(str(folder)))
 
 
 def test_a_bag_for_other_sources_is_refused(tmp_path):
     folder = save_bag(tmp_path / "bag", [tiny_network(0, sources=["vocals", "rest"])])
     with pytest.raises(MissingWeightsError, match="networks for vocals, rest at 44100 Hz"):
-        DemucsSeparation(Weights(str(folder)))
+        DemucsSeparation(NOWHERE, model=Weights(str(folder)))
 
 
 @pytest.mark.parametrize("where", ["weights folder", "nowhere"])
@@ -163,16 +166,16 @@ def test_published_weights_are_found_in_the_weights_folder_or_told_how_to_get(wh
         save_bag(tmp_path / HTDEMUCS_FT.repo, networks[:1])
     code = (
         "import numpy as np, sys\n"
+        "from pathlib import Path\n"
         "from audio_assets.backends.separation.demucs import DemucsSeparation\n"
-        "stems = DemucsSeparation().separate(lambda: [np.zeros((2, 5000), np.float32)])\n"
+        "stems = DemucsSeparation(Path(sys.argv[1])).separate(lambda: [np.zeros((2, 5000), np.float32)])\n"
         "print(sum(part.shape[2] for part in stems), 'torchaudio' in sys.modules)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, str(tmp_path)],
         env={
             **os.environ,
             "HF_HUB_OFFLINE": "1",
-            "AUDIO_ASSETS_WEIGHTS": str(tmp_path),
             "HF_HOME": str(tmp_path),
         },
         capture_output=True,

@@ -1,7 +1,5 @@
 """Tags from miniature models in the published format, against the same matrices in numpy."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -20,14 +18,9 @@ from tests.backends.essentia_models import PAIRS, write_models
 RATE = 16_000
 
 
-def install(monkeypatch, folder):
-    monkeypatch.setattr(weights, "get_settings", lambda: SimpleNamespace(weights=folder))
-    return write_models(folder)
-
-
 @pytest.fixture
-def models(monkeypatch, tmp_path):
-    return install(monkeypatch, tmp_path)
+def models(tmp_path):
+    return write_models(tmp_path)
 
 
 def song(seconds, seed=0):
@@ -83,7 +76,7 @@ def test_front_ends_are_those_that_the_models_were_trained_on():
 
 def test_all_496_probabilities_are_means_over_patches_of_the_heads_on_the_embeddings(models):
     samples = song(70)
-    found = EssentiaTags().tags(samples)
+    found = EssentiaTags(models.folder).tags(samples)
     patches = reference_patches(samples, MUSICNN)
     assert found.patch_count == len(patches) > module.BATCH_SIZE
     embeddings = patches.mean(axis=1) @ models.matrices["discogs-effnet-bsdynamic-1"]
@@ -110,14 +103,14 @@ def expected_pairs(models, samples):
 def test_classes_of_two_stand_where_their_metadata_says(models):
     samples = song(20)
     pairs = expected_pairs(models, samples)
-    found = EssentiaTags().tags(samples).binary
+    found = EssentiaTags(models.folder).tags(samples).binary
     assert found.danceable == pytest.approx(pairs["danceability"][0], abs=1e-4)
     assert found.atonal == pytest.approx(pairs["tonal_atonal"][0], abs=1e-4)
     assert found.voice == pytest.approx(pairs["voice_instrumental"][1], abs=1e-4)
     for name, classes in PAIRS.items():
         path = models.path(f"classification-heads/{name}/{name}-audioset-vggish-1", "json")
         path.write_text(f'{{"classes": ["{classes[1]}", "{classes[0]}"]}}')
-    turned = EssentiaTags().tags(samples).binary
+    turned = EssentiaTags(models.folder).tags(samples).binary
     assert turned.danceable == pytest.approx(1 - found.danceable, abs=1e-5)
     assert turned.voice == pytest.approx(1 - found.voice, abs=1e-5)
     genders = [binary.female for binary in (found, turned) if binary.voice >= 0.5]
@@ -127,15 +120,15 @@ def test_classes_of_two_stand_where_their_metadata_says(models):
 
 @pytest.mark.parametrize("names", [("input_1:0", "Identity:0"), ("model/Placeholder:0", "model/Sigmoid:0")])
 def test_names_of_inputs_and_outputs_are_read_from_the_graph(models, names):
-    before = EssentiaTags().tags(song(5)).labels
+    before = EssentiaTags(models.folder).tags(song(5)).labels
     stem, count = essentia_models.FAMILIES["mood_theme"]
     classes = tuple(f"mood_theme {index}" for index in range(count))
     models.head(stem, 1280, classes, "Sigmoid", names)
-    assert EssentiaTags().tags(song(5)).labels == before
+    assert EssentiaTags(models.folder).tags(song(5)).labels == before
 
 
 def test_how_many_patches_go_at_a_time_changes_nothing(models, monkeypatch):
-    tagger = EssentiaTags()
+    tagger = EssentiaTags(models.folder)
     whole = tagger.tags(song(30))
     monkeypatch.setattr(module, "BATCH_SIZE", 7)
     parts = tagger.tags(song(30))
@@ -158,7 +151,7 @@ def test_how_many_patches_go_at_a_time_changes_nothing(models, monkeypatch):
 )
 def test_a_silent_or_too_short_track_has_no_tags(models, samples, reason):
     with pytest.raises(NotApplicable, match=reason):
-        EssentiaTags().tags(samples)
+        EssentiaTags(models.folder).tags(samples)
 
 
 def test_a_corrupt_file_is_named_with_what_to_do(models):
@@ -167,19 +160,19 @@ def test_a_corrupt_file_is_named_with_what_to_do(models):
     with pytest.raises(
         BrokenModelError, match=r"effnet-bsdynamic-1\.onnx: found no model that .* remove this one"
     ):
-        EssentiaTags()
+        EssentiaTags(models.folder)
 
 
 def test_a_truncated_file_is_named(models):
     path = models.path(essentia_models.EFFNET)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(BrokenModelError, match="found no model that onnxruntime can load"):
-        EssentiaTags()
+        EssentiaTags(models.folder)
 
 
 def test_a_model_that_returns_nan_fails_with_its_name(models):
     models.trunk(essentia_models.EFFNET, (128, 96), 1280, scale=np.nan)
-    tagger = EssentiaTags()
+    tagger = EssentiaTags(models.folder)
     with pytest.raises(BrokenModelError, match=r"bsdynamic-1\.onnx: embeddings is NaN .* for 4 of 4 patches"):
         tagger.tags(song(5))
 
@@ -189,10 +182,10 @@ def test_a_model_of_another_shape_is_refused_with_what_was_found(models):
     with pytest.raises(
         BrokenModelError, match=r"melspectrogram \[None, 187, 96\]; wanted one input of .*128"
     ):
-        EssentiaTags()
+        EssentiaTags(models.folder)
     models.trunk(essentia_models.EFFNET, (128, 96), 200)
     with pytest.raises(BrokenModelError, match=r"embeddings \[None, 200\]; wanted one output of .*1280"):
-        EssentiaTags()
+        EssentiaTags(models.folder)
 
 
 def test_a_head_that_gives_no_probabilities_fails(models):
@@ -200,7 +193,7 @@ def test_a_head_that_gives_no_probabilities_fails(models):
     classes = tuple(map(str, range(count)))
     models.head(stem, 1280, classes, "Identity", ("model/Placeholder", "model/Sigmoid"))
     with pytest.raises(BrokenModelError, match=r"genre_discogs400.*wanted probabilities from 0 to 1"):
-        EssentiaTags().tags(song(5))
+        EssentiaTags(models.folder).tags(song(5))
 
 
 @pytest.mark.parametrize(
@@ -211,14 +204,14 @@ def test_metadata_that_does_not_fit_its_head_is_refused(models, text, reason):
     stem, _ = essentia_models.FAMILIES["instrument"]
     models.path(f"classification-heads/{stem}", "json").write_text(text)
     with pytest.raises(BrokenModelError, match=reason):
-        EssentiaTags()
+        EssentiaTags(models.folder)
 
 
 def test_a_head_without_the_class_that_is_asked_for_is_refused(models):
     path = models.path("classification-heads/gender/gender-audioset-vggish-1", "json")
     path.write_text('{"classes": ["high", "low"]}')
     with pytest.raises(BrokenModelError, match="found the classes high, low; wanted one named female"):
-        EssentiaTags()
+        EssentiaTags(models.folder)
 
 
 def test_a_missing_file_is_told_by_address_and_place(models, monkeypatch):
@@ -232,7 +225,7 @@ def test_a_missing_file_is_told_by_address_and_place(models, monkeypatch):
     with pytest.raises(
         MissingWeightsError, match=rf"audioset-vggish-3\.onnx: found no installed .*{path.parent}"
     ):
-        EssentiaTags()
+        EssentiaTags(models.folder)
 
 
 def test_without_weights_there_is_no_answer_but_how_to_get_one():

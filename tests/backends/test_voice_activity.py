@@ -2,25 +2,23 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soxr
 import torch
 
-from audio_assets.backends.voice_activity import (
-    FRAME_LENGTH,
-    SAMPLE_RATE,
-    Segment,
-    SileroVoiceActivity,
-    speech_segments,
-)
+from audio_assets.backends.voice_activity import FRAME_LENGTH, SAMPLE_RATE, VOICE_ACTIVITY_ROLE, silero
+from audio_assets.backends.voice_activity.segments import Segment, speech_segments
+from audio_assets.backends.voice_activity.silero import SileroVoiceActivity
+from audio_assets.backends.weights import MissingWeightsError
 from audio_assets.demo.voice import Espeak, load_voices
 
 
 @pytest.fixture(scope="module")
-def voice_activity():
-    return SileroVoiceActivity()
+def voice_activity(tmp_path_factory):
+    return SileroVoiceActivity(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +93,22 @@ def test_speech_lasts_until_the_probability_falls_clearly_and_for_long():
 
 def test_loading_the_model_imports_no_torch():
     code = (
-        "import sys; from audio_assets.backends.voice_activity import SileroVoiceActivity as V; V();"
+        "import pathlib, sys\n"
+        "from audio_assets.backends.voice_activity.silero import SileroVoiceActivity\n"
+        "SileroVoiceActivity(pathlib.Path())\n"
         "assert not {'torch', 'torchaudio', 'silero_vad'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_a_missing_model_is_told_by_what_to_install(monkeypatch):
-    monkeypatch.setattr("audio_assets.backends.voice_activity._MODEL", "other.onnx")
-    with pytest.raises(FileNotFoundError, match=r"found version .* without other\.onnx.*pip install"):
-        SileroVoiceActivity()
+def test_a_model_of_another_version_is_told_by_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(silero, "SILERO", replace(silero.SILERO, sha256="00"))
+    wanted = r"found version 6\.2\.3, and SHA-256 9ccdacc.*; wanted .* 00: `pip install silero-vad==6\.2\.3`"
+    with pytest.raises(MissingWeightsError, match=wanted):
+        SileroVoiceActivity(tmp_path)
+
+
+def test_every_profile_plays_the_same():
+    backends = {VOICE_ACTIVITY_ROLE.backend(profile) for profile in ("embedded", "learned", "published")}
+    assert backends == {SileroVoiceActivity}
+    assert (SileroVoiceActivity.revision, SileroVoiceActivity.licence) == ("6.2.3", "MIT")

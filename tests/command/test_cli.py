@@ -20,7 +20,7 @@ from audio_assets.engine import PredictError
 from audio_assets.engine.declare.training_asset import Trained, Training, training_asset
 from audio_assets.engine.run.trainings import training_states
 from audio_assets.engine.state.ledger import arrow_table, insert_rows
-from audio_assets.settings import get_settings, unknown_variables
+from audio_assets.settings import get_settings, unknown_backends, unknown_variables
 from tests.engine import toys
 from tests.engine.conftest import make_bench
 
@@ -79,6 +79,22 @@ def test_a_misspelt_variable_is_warned_of_once_with_the_nearest_setting(command)
 def test_variables_are_settings_in_any_case_and_others_are_left_alone():
     assert unknown_variables(["audio_assets_workers", "AUDIO_ASSETS_HOME", "HOME", "AUDIO_ASSETS"]) == {}
     assert unknown_variables(["AUDIO_ASSETS_QZXV"]) == {"AUDIO_ASSETS_QZXV": None}
+    assert unknown_backends(["audio_assets_tags_backend", "AUDIO_ASSETS_QZXV", "A_BACKEND"], ["tags"]) == {}
+    assert unknown_backends(["AUDIO_ASSETS_QZXV_BACKEND"], ["tags"]) == {"AUDIO_ASSETS_QZXV_BACKEND": None}
+
+
+def test_a_backend_for_no_role_is_warned_of_with_the_nearest_role(command):
+    _, _, errors = command("status", TAG_BACKEND="published", TAGS_BACKEND="embedded")
+    told = "AUDIO_ASSETS_TAG_BACKEND is set, but is no setting; AUDIO_ASSETS_TAGS_BACKEND is one"
+    assert errors.count(told) == 1 and errors.count("is no setting") == 1
+
+
+def test_a_damaged_file_of_settings_is_told_without_a_traceback(command, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "audio-assets.toml").write_text("[settings]\nworkers = 'many'\n")
+    code, _, errors = command("status")
+    assert code == 2 and errors.startswith("SettingsError: ")
+    assert "audio-assets.toml, line 2: found workers = 'many'. Input should be a valid integer" in errors
 
 
 def test_a_training_without_a_checkpoint_is_missing(command):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from huggingface_hub import constants
 
-from audio_assets.backends import weights
 from audio_assets.backends.aesthetics.published import AUDIOBOX
 from audio_assets.backends.tags.published import EssentiaTags
+from audio_assets.backends.voice_activity.silero import SILERO, SileroVoiceActivity
 from audio_assets.command.doctor import Finding, Level, examine
 from audio_assets.settings import Settings
 
@@ -26,12 +27,11 @@ def _no_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def look(tmp_path, monkeypatch):
+def look(tmp_path):
     """What `examine` finds under settings, by what was looked at; of several the first."""
 
     def look(**values: object) -> dict[str, Finding]:
         settings = Settings(home=tmp_path / "home", **values)
-        monkeypatch.setattr(weights, "get_settings", lambda: settings)
         found: dict[str, Finding] = {}
         for finding in examine(settings):
             assert finding.advice != "this check itself broke", finding
@@ -92,6 +92,27 @@ def test_a_misspelt_backend_is_a_finding_among_others(look):
     assert finding.level is Level.BAD and "publishd" in finding.found
     assert "AUDIO_ASSETS_TAGS_BACKEND" in finding.advice and "embedded, published" in finding.advice
     assert found["backend: separation"].level is Level.GOOD
+
+
+def test_the_learned_profile_says_where_it_plays_an_embedded_backend(look):
+    found = look(profile="learned")
+    assert found["backend: voice_activity"].found == "silero-vad 6.2.3 (learned)"
+    assert found["backend: beats"].found.endswith("(embedded: no learned one is declared)")
+    assert look(profile="learned", beats_backend="embedded")["backend: beats"].found.endswith("(embedded)")
+
+
+def test_weights_inside_a_package_that_is_not_there_are_bad_with_the_command(look, monkeypatch):
+    absent = replace(SILERO, distribution="no-such-ears", file="no_such_ears/net.onnx")
+    monkeypatch.setattr(SileroVoiceActivity, "weights", (absent,))
+    found = look()
+    assert found["backend: voice_activity"].level is Level.BAD
+    assert "pip install no-such-ears==6.2.3" in found["weights: voice_activity"].advice
+
+
+def test_a_backend_for_no_role_is_a_finding(look, monkeypatch):
+    monkeypatch.setenv("AUDIO_ASSETS_TAG_BACKEND", "published")
+    finding = look()["AUDIO_ASSETS_TAG_BACKEND"]
+    assert finding.level is Level.BAD and finding.advice == "AUDIO_ASSETS_TAGS_BACKEND is one"
 
 
 def test_mlflow_in_sqlite_is_found_with_its_runs_and_its_command(look, tmp_path):

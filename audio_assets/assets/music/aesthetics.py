@@ -6,16 +6,8 @@ from dataclasses import asdict
 
 from audio_assets.assets.catalog import TRACK
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.aesthetics import SAMPLE_RATE, AestheticsJudge
-from audio_assets.engine import FLOAT, Column, Role, Table, item_asset
-
-BACKENDS = Role(
-    "aesthetics",
-    {
-        "embedded": "audio_assets.backends.aesthetics.embedded:NoAesthetics",
-        "published": "audio_assets.backends.aesthetics.published:AudioboxAesthetics",
-    },
-)
+from audio_assets.backends.aesthetics import AESTHETICS_ROLE, SAMPLE_RATE, AestheticsJudge
+from audio_assets.engine import FLOAT, Column, Table, item_asset
 
 AESTHETICS = Table(
     "aesthetics",
@@ -30,6 +22,6 @@ AESTHETICS = Table(
 )
 
 
-@item_asset(table=AESTHETICS, group="aesthetics", code_version="1", roles=(BACKENDS,), pool="gpu")
+@item_asset(table=AESTHETICS, group="aesthetics", code_version="1", roles=(AESTHETICS_ROLE,), pool="gpu")
 def aesthetics(track: Signal, *, aesthetics: AestheticsJudge) -> dict[str, float]:
     return asdict(aesthetics.rate(track.mono(SAMPLE_RATE)))

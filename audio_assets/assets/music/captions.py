@@ -9,37 +9,21 @@ from typing import Any
 
 from audio_assets.assets.catalog import TRACK
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.captions import KINDS, Captioner, Describer, Facts, Reviser
-from audio_assets.backends.captions.agreement import ensemble, measure_agreement
-from audio_assets.engine import BOOLEAN, FLOAT, INTEGER, TEXT, Column, NotApplicable, Role, Table, item_asset
+from audio_assets.backends.captions import (
+    CAPTION_REVISION_ROLE,
+    CAPTIONS_ROLE,
+    SECOND_CAPTIONS_ROLE,
+    Captioner,
+    Describer,
+    Reviser,
+)
+from audio_assets.captions import KINDS, Facts
+from audio_assets.captions.agreement import ensemble, measure_agreement
+from audio_assets.engine import BOOLEAN, FLOAT, INTEGER, TEXT, Column, NotApplicable, Table, item_asset
 
 Row = dict[str, Any]
 
 GROUP = "captions"
-
-BACKENDS = Role(
-    "captions",
-    {
-        "embedded": "audio_assets.backends.captions.embedded:ComposedCaptions",
-        "published": "audio_assets.backends.captions.music_flamingo:MusicFlamingoCaptions",
-    },
-)
-
-REVISERS = Role(
-    "caption_revision",
-    {
-        "embedded": "audio_assets.backends.captions.correction:FactCorrection",
-        "published": "audio_assets.backends.captions.text_model:TextModelRevision",
-    },
-)
-
-SECOND_BACKENDS = Role(
-    "second_captions",
-    {
-        "embedded": "audio_assets.backends.captions.absent:NoSecondCaptions",
-        "published": "audio_assets.backends.captions.qwen_omni:QwenOmniCaptions",
-    },
-)
 
 CAPTIONING: dict[str, Any] = {"group": GROUP, "pool": "gpu", "time_limit_s": 3600}
 
@@ -152,7 +136,7 @@ def caption_facts(  # noqa: PLR0917  (upstream assets are positional)
     }
 
 
-@item_asset(table=CAPTIONS, code_version="1", roles=(BACKENDS,), memory_limit_gib=48, **CAPTIONING)
+@item_asset(table=CAPTIONS, code_version="1", roles=(CAPTIONS_ROLE,), memory_limit_gib=48, **CAPTIONING)
 def captions(track: Signal, caption_facts: Row, *, captions: Captioner) -> list[Row]:
     texts = captions.captions(track, _facts(caption_facts))
     return [{"kind": kind, "text": texts[kind]} for kind in KINDS if kind in texts]
@@ -161,7 +145,7 @@ def captions(track: Signal, caption_facts: Row, *, captions: Captioner) -> list[
 @item_asset(
     table=CAPTION_COMPARISON,
     code_version="2",
-    roles=(BACKENDS, REVISERS, SECOND_BACKENDS),
+    roles=(CAPTIONS_ROLE, CAPTION_REVISION_ROLE, SECOND_CAPTIONS_ROLE),
     memory_limit_gib=112,  # three models of 7 to 9 billion parameters in float32, where there is no GPU
     **CAPTIONING,
 )

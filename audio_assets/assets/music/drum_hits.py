@@ -8,15 +8,9 @@ from audio_assets.assets.catalog import TRACK
 from audio_assets.assets.music.stem_features import BUNDLE, MEMORY_LIMIT_GIB
 from audio_assets.assets.music.stems import GROUP, mono_stem, need_sound
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.drum_hits import DRUM_CLASSES, DrumTranscriber
-from audio_assets.engine import FLOAT, INTEGER, TEXT, Column, Role, Table, item_asset
+from audio_assets.backends.drum_hits import DRUM_CLASSES, DRUM_HITS_ROLE, DrumTranscriber
+from audio_assets.engine import FLOAT, INTEGER, TEXT, Column, Table, item_asset
 from audio_assets.resources.objects import Objects
-
-BACKENDS = Role(
-    "drum_hits",
-    # The same under both names: the field's networks come neither as a package nor as one file.
-    dict.fromkeys(("embedded", "published"), "audio_assets.backends.drum_hits.band_onsets:BandOnsets"),
-)
 
 DRUM_HITS = Table(
     "drum_hits",
@@ -37,7 +31,7 @@ DRUM_HITS = Table(
     group=GROUP,
     bundle=BUNDLE,
     code_version="1",
-    roles=(BACKENDS,),
+    roles=(DRUM_HITS_ROLE,),
     memory_limit_gib=MEMORY_LIMIT_GIB,
 )
 def drum_hits(

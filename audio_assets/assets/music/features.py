@@ -15,8 +15,8 @@ import numpy as np
 
 from audio_assets.assets.catalog import TRACK
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.beats import BeatTracker
-from audio_assets.engine import BOOLEAN, FLOAT, INTEGER, TEXT, Column, Role, Table, item_asset
+from audio_assets.backends.beats import BEATS_ROLE, BeatTracker
+from audio_assets.engine import BOOLEAN, FLOAT, INTEGER, TEXT, Column, Table, item_asset
 from audio_assets.features import shared
 from audio_assets.features.bands import measure_bands
 from audio_assets.features.chords import recognise_chords
@@ -41,14 +41,6 @@ from audio_assets.features.tonal import (
 Row = dict[str, Any]
 
 GROUP = "features"
-
-BEAT_TRACKERS = Role(
-    "beats",
-    {
-        "embedded": "audio_assets.backends.beats.embedded:EssentiaBeats",
-        "published": "audio_assets.backends.beats.published:BeatThisBeats",
-    },
-)
 
 LOUDNESS = Table(
     "loudness",
@@ -219,7 +211,7 @@ def loudness(track: Signal) -> Row:
     }
 
 
-@item_asset(table=BEATS, group=GROUP, code_version="2", roles=(BEAT_TRACKERS,))
+@item_asset(table=BEATS, group=GROUP, code_version="2", roles=(BEATS_ROLE,))
 def beats(track: Signal, *, beats: BeatTracker) -> list[Row]:
     found = beats.beats(track)
     return [

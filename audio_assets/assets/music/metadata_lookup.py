@@ -6,17 +6,9 @@ from typing import Any
 
 from audio_assets.assets.catalog import TRACK
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.metadata_lookup import MetadataLookup, Query
+from audio_assets.backends.metadata_lookup import METADATA_LOOKUP_ROLE, MetadataLookup, Query
 from audio_assets.backends.metadata_lookup.scoring import score_candidate
-from audio_assets.engine import FLOAT, INTEGER, TEXT, Column, NotApplicable, Role, Table, item_asset
-
-BACKENDS = Role(
-    "metadata_lookup",
-    {
-        "embedded": "audio_assets.backends.metadata_lookup.embedded:NoLookup",
-        "published": "audio_assets.backends.metadata_lookup.musicbrainz:MusicBrainz",
-    },
-)
+from audio_assets.engine import FLOAT, INTEGER, TEXT, Column, NotApplicable, Table, item_asset
 
 TAGS_ASKED = ("title", "artist", "year", "duration_s", "isrc")
 
@@ -46,7 +38,7 @@ MUSICBRAINZ_MATCHES = Table(
     table=MUSICBRAINZ_MATCHES,
     group="metadata",
     code_version="1",
-    roles=(BACKENDS,),
+    roles=(METADATA_LOOKUP_ROLE,),
     reads=TAGS_ASKED,
 )
 def musicbrainz_matches(

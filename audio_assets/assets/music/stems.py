@@ -19,7 +19,7 @@ from audio_assets.assets.catalog import TRACK
 from audio_assets.audio.downmix import Samples
 from audio_assets.audio.encode import FlacWriter
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.separation import SAMPLE_RATE, STEMS, Separation
+from audio_assets.backends.separation import SAMPLE_RATE, SEPARATION_ROLE, STEMS, Separation
 from audio_assets.engine import (
     BOOLEAN,
     FLOAT,
@@ -29,7 +29,6 @@ from audio_assets.engine import (
     Blob,
     Column,
     NotApplicable,
-    Role,
     Table,
     item_asset,
 )
@@ -44,15 +43,6 @@ BLOCK_S = 10.0
 
 SILENT_BELOW = -60.0
 """LUFS, or dBFS RMS where a track is too short for a loudness, below which a stem is silent."""
-
-BACKENDS = Role(
-    "separation",
-    {
-        "embedded": "audio_assets.backends.separation.embedded:MaskSeparation",
-        "published": "audio_assets.backends.separation.demucs:DemucsSeparation",
-        "bs_roformer": "audio_assets.backends.separation.bs_roformer:RoformerSeparation",
-    },
-)
 
 STEM_TABLE = Table(
     "stems",
@@ -82,7 +72,7 @@ STEM_TABLE = Table(
     group=GROUP,
     bundle="stems",
     code_version="1",
-    roles=(BACKENDS,),
+    roles=(SEPARATION_ROLE,),
     pool="gpu",
     time_limit_s=8 * 3600,
     memory_limit_gib=24,

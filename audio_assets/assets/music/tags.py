@@ -10,20 +10,12 @@ from typing import Any
 
 from audio_assets.assets.catalog import TRACK
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.tags import EMBEDDING_WIDTH, SAMPLE_RATE, Tagger, TrackTags
-from audio_assets.engine import FLOAT, INTEGER, TEXT, Column, Role, Table, item_asset
+from audio_assets.backends.tags import EMBEDDING_WIDTH, SAMPLE_RATE, TAGS_ROLE, Tagger, TrackTags
+from audio_assets.engine import FLOAT, INTEGER, TEXT, Column, Table, item_asset
 
 Row = dict[str, Any]
 
 GROUP = "tags"
-
-BACKENDS = Role(
-    "tags",
-    {
-        "embedded": "audio_assets.backends.tags.embedded:NoTags",
-        "published": "audio_assets.backends.tags.published:EssentiaTags",
-    },
-)
 
 TAGS = Table(
     "tags",
@@ -66,7 +58,7 @@ TAG_EMBEDDINGS = Table(
 )
 
 
-@item_asset(table=TAGS, group=GROUP, code_version="1", roles=(BACKENDS,), pool="gpu")
+@item_asset(table=TAGS, group=GROUP, code_version="1", roles=(TAGS_ROLE,), pool="gpu")
 def tags(track: Signal, *, tags: Tagger) -> list[Row]:
     found = _found(track, tags)
     return [
@@ -75,7 +67,7 @@ def tags(track: Signal, *, tags: Tagger) -> list[Row]:
     ]
 
 
-@item_asset(table=BINARY_LABELS, group=GROUP, code_version="1", roles=(BACKENDS,), pool="gpu")
+@item_asset(table=BINARY_LABELS, group=GROUP, code_version="1", roles=(TAGS_ROLE,), pool="gpu")
 def binary_labels(track: Signal, *, tags: Tagger) -> Row:
     binary = _found(track, tags).binary
     return {
@@ -86,7 +78,7 @@ def binary_labels(track: Signal, *, tags: Tagger) -> Row:
     }
 
 
-@item_asset(table=TAG_EMBEDDINGS, group=GROUP, code_version="1", roles=(BACKENDS,), pool="gpu")
+@item_asset(table=TAG_EMBEDDINGS, group=GROUP, code_version="1", roles=(TAGS_ROLE,), pool="gpu")
 def tag_embeddings(track: Signal, *, tags: Tagger) -> Row:
     found = _found(track, tags)
     return {"embedding": found.embedding, "patch_count": found.patch_count}

@@ -6,18 +6,10 @@ from typing import Any
 
 from audio_assets.assets.catalog import EPISODE
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.dialogue_frames import FRAME_RATE_HZ, DialogueFrames
+from audio_assets.backends.dialogue_frames import DIALOGUE_FRAMES_ROLE, FRAME_RATE_HZ, DialogueFrames
 from audio_assets.dialogue.streams import speaker_streams
 from audio_assets.dialogue.turns import main_speakers, turns_of
-from audio_assets.engine import FLOAT, INTEGER, OBJECT, TEXT, Blob, Column, Role, Table, item_asset
-
-BACKENDS = Role(
-    "dialogue_frames",
-    {
-        "embedded": "audio_assets.backends.dialogue_frames.embedded:AcousticDialogueFrames",
-        "published": "audio_assets.backends.dialogue_frames.moshi:MoshiDialogueFrames",
-    },
-)
+from audio_assets.engine import FLOAT, INTEGER, OBJECT, TEXT, Blob, Column, Table, item_asset
 
 DIALOGUE_FRAMES = Table(
     "dialogue_frames",
@@ -47,7 +39,7 @@ DIALOGUE_FRAMES = Table(
     group="podcasts",
     bundle="dialogue_frames",
     code_version="1",
-    roles=(BACKENDS,),
+    roles=(DIALOGUE_FRAMES_ROLE,),
     pool="gpu",
     time_limit_s=4 * 3600,
     memory_limit_gib=48,

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from audio_assets.assets.podcasts.dialogue_frames import BACKENDS, dialogue_frames
+from audio_assets.assets.podcasts.dialogue_frames import dialogue_frames
 from audio_assets.assets.podcasts.laughter_predictions import load_predictor, stored_frames, tell_laughter
-from audio_assets.assets.podcasts.speaker_turns import VOICE_ACTIVITY, speaker_turns
+from audio_assets.assets.podcasts.speaker_turns import speaker_turns
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.dialogue_frames import DialogueFrames
-from audio_assets.backends.voice_activity import VoiceActivity
+from audio_assets.backends.dialogue_frames import DIALOGUE_FRAMES_ROLE, DialogueFrames
+from audio_assets.backends.voice_activity import VOICE_ACTIVITY_ROLE, VoiceActivity
 from audio_assets.engine import FLOAT, TEXT, Column, PredictError, predictor
 
 COLUMNS = (
@@ -25,7 +25,7 @@ COLUMNS = (
 )
 
 
-@predictor(tells="laughter", columns=COLUMNS, roles=(VOICE_ACTIVITY, BACKENDS))
+@predictor(tells="laughter", columns=COLUMNS, roles=(VOICE_ACTIVITY_ROLE, DIALOGUE_FRAMES_ROLE))
 def laughs(
     model: Path, *, voice_activity: VoiceActivity, dialogue_frames: DialogueFrames
 ) -> Callable[[Path], list[dict[str, Any]]]:

@@ -12,16 +12,12 @@ from numpy.typing import NDArray
 from audio_assets.assets.catalog import EPISODE
 from audio_assets.audio.signal import Signal
 from audio_assets.backends.dialogue_frames.acoustic import static_frames
-from audio_assets.backends.voice_activity import SAMPLE_RATE, VoiceActivity, speech_segments
+from audio_assets.backends.voice_activity import SAMPLE_RATE, VOICE_ACTIVITY_ROLE, VoiceActivity
+from audio_assets.backends.voice_activity.segments import speech_segments
 from audio_assets.dialogue.channels import assign_channels, channel_turns, speaker_channels
 from audio_assets.dialogue.diarization import diarize
 from audio_assets.dialogue.turns import Turn, imported_turns
-from audio_assets.engine import FLOAT, INTEGER, TEXT, Column, NotApplicable, Role, Table, item_asset
-
-VOICE_ACTIVITY = Role(
-    "voice_activity",
-    dict.fromkeys(("embedded", "published"), "audio_assets.backends.voice_activity:SileroVoiceActivity"),
-)
+from audio_assets.engine import FLOAT, INTEGER, TEXT, Column, NotApplicable, Table, item_asset
 
 SPEAKER_TURNS = Table(
     "speaker_turns",
@@ -44,7 +40,7 @@ BLOCK_S = 10.0
     table=SPEAKER_TURNS,
     group="podcasts",
     code_version="1",
-    roles=(VOICE_ACTIVITY,),
+    roles=(VOICE_ACTIVITY_ROLE,),
     reads=("duration_s",),
 )
 def speaker_turns(

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_assets.engine.declare.roles import Role
+
 Float32 = NDArray[np.float32]
 
 SAMPLE_RATE = 16_000
@@ -37,3 +39,12 @@ class AestheticsJudge(Protocol):
             NotApplicable: the track is silent or too short, or there is no model.
         """
         ...
+
+
+AESTHETICS_ROLE = Role(
+    "aesthetics",
+    {
+        "embedded": "audio_assets.backends.aesthetics.embedded:NoAesthetics",
+        "published": "audio_assets.backends.aesthetics.published:AudioboxAesthetics",
+    },
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -30,7 +31,9 @@ class AudioboxAesthetics:
     """The published network in float32, on a GPU if there is one.
 
     Args:
-        weights: with ``model.safetensors`` and ``config.json`` of the published format.
+        weights: the folder of installed weights.
+        device: where to compute.
+        model: with ``model.safetensors`` and ``config.json`` of the published format.
 
     Raises:
         MissingWeightsError: weights are not to be had, or not of this network.
@@ -41,14 +44,14 @@ class AudioboxAesthetics:
     licence = "CC-BY-4.0"
     weights = (AUDIOBOX,)
 
-    def __init__(self, weights: Weights = AUDIOBOX) -> None:
+    def __init__(self, weights: Path, device: str = "auto", model: Weights = AUDIOBOX) -> None:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         from audio_assets.backends.aesthetics.network import AestheticsNetwork
 
-        folder = weights.folder()
-        self._device = choose_accelerator().device
+        folder = model.path(weights)
+        self._device = choose_accelerator(device).device
         try:
             config = json.loads((folder / "config.json").read_bytes())
             network = AestheticsNetwork(load_file(folder / "model.safetensors"), config)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_assets.audio.signal import Signal
+from audio_assets.engine.declare.roles import Role
 
 Float64 = NDArray[np.float64]
 
@@ -34,3 +35,12 @@ class BeatTracker(Protocol):
     def beats(self, track: Signal) -> Beats:
         """The beats of a track."""
         ...
+
+
+BEATS_ROLE = Role(
+    "beats",
+    {
+        "embedded": "audio_assets.backends.beats.embedded:EssentiaBeats",
+        "published": "audio_assets.backends.beats.published:BeatThisBeats",
+    },
+)

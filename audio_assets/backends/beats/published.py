@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,9 @@ class BeatThisBeats:
     """The published network in float32, on a GPU if there is one.
 
     Args:
-        weights: a checkpoint as its trainer writes it, of a model of any size.
+        weights: the folder of installed weights.
+        device: where to compute.
+        checkpoint: as its trainer writes it, of a model of any size.
 
     Raises:
         ImportError: the package is not installed.
@@ -59,8 +62,8 @@ class BeatThisBeats:
     weights = (FINAL0,)
     packages = (("beat_this", INSTALL),)
 
-    def __init__(self, weights: WeightsFile = FINAL0) -> None:
-        self._device = choose_accelerator().device
+    def __init__(self, weights: Path, device: str = "auto", checkpoint: WeightsFile = FINAL0) -> None:
+        self._device = choose_accelerator(device).device
         import torch
 
         try:
@@ -71,14 +74,14 @@ class BeatThisBeats:
                 f"beat_this: found no such package, or not all it needs ({error}); wanted: {INSTALL} "
                 "(without its dependencies, because torchaudio is not needed here)"
             ) from error
-        path = weights.path()
+        path = checkpoint.path(weights)
         try:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-            sizes = checkpoint["hyper_parameters"]
+            read = torch.load(path, map_location="cpu", weights_only=True)
+            sizes = read["hyper_parameters"]
             network: Any = BeatThis(
                 **{name: sizes[name] for name in inspect.signature(BeatThis).parameters if name in sizes}
             )
-            state = checkpoint["state_dict"]
+            state = read["state_dict"]
             network.load_state_dict({name.removeprefix("model."): state[name] for name in state})
         except (OSError, EOFError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
             raise MissingWeightsError(

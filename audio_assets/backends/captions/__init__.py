@@ -1,47 +1,17 @@
-"""Captions: what a track sounds like, in sentences.
+"""Captions by models: a captioner says what it hears of a track, a reviser puts a caption right.
 
-There are five kinds. A captioner gives those for which it has something to say; texts are normalised
-(see `text`). What was measured of the track is handed to it as `Facts`.
+A captioner gives those of the kinds of `audio_assets.captions` for which it has something to say; texts are
+normalised. What was measured of the track is handed to it as `Facts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from audio_assets.audio.signal import Signal
-
-KINDS = ("full", "technical", "genre_mood", "instrumentation", "structure")
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What was measured of a track; None is not measured, an empty tuple is measured and none found.
-
-    `beats_per_bar` is that of most bars, `chords` are names in mir_eval's notation in order of the time
-    they take. Labels of genre, mood and instrument are the likely ones, likeliest first; `voice` and
-    `female` are probabilities.
-    """
-
-    duration_s: float | None = None
-    bpm: float | None = None
-    has_tempo: bool | None = None
-    key: str | None = None
-    scale: str | None = None
-    beats_per_bar: int | None = None
-    bar_count: int | None = None
-    lufs: float | None = None
-    lra: float | None = None
-    brightness: float | None = None
-    warmth: float | None = None
-    chords: tuple[str, ...] | None = None
-    mean_chord_s: float | None = None
-    genres: tuple[str, ...] | None = None
-    moods: tuple[str, ...] | None = None
-    instruments: tuple[str, ...] | None = None
-    voice: float | None = None
-    female: float | None = None
+from audio_assets.captions import Facts
+from audio_assets.engine.declare.roles import Role
 
 
 class Describer(Protocol):
@@ -74,3 +44,30 @@ class Reviser(Protocol):
     def revise(self, text: str, facts: Facts) -> str:
         """A caption with what contradicts the measured facts put right, and the rest kept."""
         ...
+
+
+CAPTIONS_ROLE = Role(
+    "captions",
+    {
+        "embedded": "audio_assets.backends.captions.embedded:ComposedCaptions",
+        "published": "audio_assets.backends.captions.music_flamingo:MusicFlamingoCaptions",
+    },
+)
+
+
+CAPTION_REVISION_ROLE = Role(
+    "caption_revision",
+    {
+        "embedded": "audio_assets.backends.captions.embedded:FactCorrection",
+        "published": "audio_assets.backends.captions.text_model:TextModelRevision",
+    },
+)
+
+
+SECOND_CAPTIONS_ROLE = Role(
+    "second_captions",
+    {
+        "embedded": "audio_assets.backends.captions.absent:NoSecondCaptions",
+        "published": "audio_assets.backends.captions.qwen_omni:QwenOmniCaptions",
+    },
+)

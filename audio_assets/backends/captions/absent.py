@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.captions import Facts
+from audio_assets.captions import Facts
 from audio_assets.engine.declare.outcomes import NotApplicable
 
 REASON = (

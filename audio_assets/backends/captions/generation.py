@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.captions import Facts
 from audio_assets.backends.captions.prompts import PROMPTS, description_prompt
-from audio_assets.backends.captions.text import normalise
+from audio_assets.captions import Facts
+from audio_assets.captions.text import normalise
 from audio_assets.engine.declare.outcomes import NotApplicable
 
 SAMPLE_RATE = 16_000

@@ -6,6 +6,7 @@ Understanding in Audio Language Models", 2025. Weights: NVIDIA's non-commercial 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ class MusicFlamingoCaptions(AudioLanguageModel):
     """The published model, on a GPU in bfloat16 if there is one.
 
     Args:
-        weights: model and processor in the format of transformers.
+        weights: the folder of installed weights.
+        device: where to compute.
+        model: model and processor in the format of transformers.
 
     Raises:
         MissingWeightsError: weights are neither installed nor to be had from the network.
@@ -40,14 +43,14 @@ class MusicFlamingoCaptions(AudioLanguageModel):
     weights = (FLAMINGO,)
     longest_s = LONGEST_S
 
-    def __init__(self, weights: Weights = FLAMINGO) -> None:
+    def __init__(self, weights: Path, device: str = "auto", model: Weights = FLAMINGO) -> None:
         import torch
         from transformers import MusicFlamingoForConditionalGeneration, MusicFlamingoProcessor
 
-        accelerator = choose_accelerator()
-        self._processor: Any = weights.call(MusicFlamingoProcessor.from_pretrained)
-        model = weights.load(MusicFlamingoForConditionalGeneration, getattr(torch, accelerator.dtype))
-        self._model: Any = model.to(accelerator.device)
+        accelerator = choose_accelerator(device)
+        self._processor: Any = model.call(weights, MusicFlamingoProcessor.from_pretrained)
+        loaded = model.load(weights, MusicFlamingoForConditionalGeneration, getattr(torch, accelerator.dtype))
+        self._model: Any = loaded.to(accelerator.device)
 
     def _answer(self, samples: NDArray[np.float32], prompt: str) -> str:
         content = [{"type": "text", "text": prompt}, {"type": "audio"}]

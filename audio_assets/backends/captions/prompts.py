@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from audio_assets.backends.captions import Facts
-from audio_assets.backends.captions.text import listed
-from audio_assets.backends.captions.vocabulary import (
+from audio_assets.captions import Facts
+from audio_assets.captions.text import listed
+from audio_assets.captions.vocabulary import (
     INSTRUMENTS,
     chord_words,
     duration_words,

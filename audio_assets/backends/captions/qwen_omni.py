@@ -7,6 +7,7 @@ Weights of the 7B model: Apache 2.0 (those of the 3B model: a research licence).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,9 @@ class QwenOmniCaptions(AudioLanguageModel):
     """The published model's thinker, on a GPU in bfloat16 if there is one.
 
     Args:
-        weights: the whole model and its processor in the format of transformers.
+        weights: the folder of installed weights.
+        device: where to compute.
+        model: the whole model and its processor in the format of transformers.
 
     Raises:
         MissingWeightsError: weights are neither installed nor to be had from the network.
@@ -40,14 +43,16 @@ class QwenOmniCaptions(AudioLanguageModel):
     licence = "Apache-2.0"
     weights = (QWEN_OMNI,)
 
-    def __init__(self, weights: Weights = QWEN_OMNI) -> None:
+    def __init__(self, weights: Path, device: str = "auto", model: Weights = QWEN_OMNI) -> None:
         import torch
         from transformers import Qwen2_5OmniThinkerForConditionalGeneration
 
-        accelerator = choose_accelerator()
-        self._processor: Any = weights.call(_processor_class().from_pretrained)
-        model = weights.load(Qwen2_5OmniThinkerForConditionalGeneration, getattr(torch, accelerator.dtype))
-        self._model: Any = model.to(accelerator.device)
+        accelerator = choose_accelerator(device)
+        self._processor: Any = model.call(weights, _processor_class().from_pretrained)
+        loaded = model.load(
+            weights, Qwen2_5OmniThinkerForConditionalGeneration, getattr(torch, accelerator.dtype)
+        )
+        self._model: Any = loaded.to(accelerator.device)
         # What the extractor would cut off need not be decoded.
         self.longest_s = self._processor.feature_extractor.n_samples / SAMPLE_RATE
 

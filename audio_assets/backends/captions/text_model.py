@@ -6,12 +6,13 @@ Weights: Qwen2.5-7B-Instruct, Apache 2.0. Qwen Team, "Qwen2.5 Technical Report",
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from audio_assets.backends.captions import Facts
 from audio_assets.backends.captions.generation import answer
 from audio_assets.backends.captions.prompts import REVISION, facts_in_words, revision_prompt
 from audio_assets.backends.weights import Weights
+from audio_assets.captions import Facts
 from audio_assets.resources.accelerator import choose_accelerator
 
 QWEN = Weights("Qwen/Qwen2.5-7B-Instruct", "a09a35458c702b33eeacc393d103063234e8bc28")
@@ -21,7 +22,9 @@ class TextModelRevision:
     """The published model, on a GPU in bfloat16 if there is one.
 
     Args:
-        weights: a causal language model, and its tokenizer with a chat template, in transformers' format.
+        weights: the folder of installed weights.
+        device: where to compute.
+        model: a causal language model, and its tokenizer with a chat template, in transformers' format.
 
     Raises:
         MissingWeightsError: weights are neither installed nor to be had from the network.
@@ -32,14 +35,15 @@ class TextModelRevision:
     licence = "Apache-2.0"
     weights = (QWEN,)
 
-    def __init__(self, weights: Weights = QWEN) -> None:
+    def __init__(self, weights: Path, device: str = "auto", model: Weights = QWEN) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        accelerator = choose_accelerator()
-        self._tokenizer: Any = weights.call(_from_pretrained(AutoTokenizer))
-        model = weights.call(_from_pretrained(AutoModelForCausalLM), dtype=getattr(torch, accelerator.dtype))
-        self._model: Any = model.eval().requires_grad_(False).to(accelerator.device)
+        accelerator = choose_accelerator(device)
+        self._tokenizer: Any = model.call(weights, _from_pretrained(AutoTokenizer))
+        dtype = getattr(torch, accelerator.dtype)
+        loaded = model.call(weights, _from_pretrained(AutoModelForCausalLM), dtype=dtype)
+        self._model: Any = loaded.eval().requires_grad_(False).to(accelerator.device)
 
     def revise(self, text: str, facts: Facts) -> str:
         """As `Reviser.revise`; the model is not asked where nothing was measured.

@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_assets.engine.declare.roles import Role
+
 FRAME_RATE_HZ = 12.5
 
 Streams = Iterable[NDArray[np.float32]]
@@ -37,3 +39,12 @@ class DialogueFrames(Protocol):
             - Output: two arrays ``[T, D]``, T = ceil(12.5 * n / sample_rate) for n samples in all
         """
         ...
+
+
+DIALOGUE_FRAMES_ROLE = Role(
+    "dialogue_frames",
+    {
+        "embedded": "audio_assets.backends.dialogue_frames.embedded:AcousticDialogueFrames",
+        "published": "audio_assets.backends.dialogue_frames.moshi:MoshiDialogueFrames",
+    },
+)

@@ -11,6 +11,7 @@ Défossez et al., "Moshi: a speech-text foundation model for real-time dialogue"
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ class MoshiDialogueFrames:
     """Moshi and Mimi, on a GPU in bfloat16 if there is one; Mimi is always in float32.
 
     Args:
+        weights: the folder of installed weights.
+        device: where to compute.
         moshi, mimi: weights in the format of transformers.
 
     Raises:
@@ -51,21 +54,27 @@ class MoshiDialogueFrames:
     """
 
     name = "moshi+mimi"
-    revision = f"{MOSHI.identity}+{MIMI.identity}"
     licence = "CC-BY-4.0"
     weights = (MOSHI, MIMI)
 
     sample_rate = SAMPLE_RATE
     context_frames = 0
 
-    def __init__(self, moshi: Weights = MOSHI, mimi: Weights = MIMI) -> None:
+    @staticmethod
+    def revision(weights: Path) -> str:
+        """Those of both, as installed in the weights folder."""
+        return f"{MOSHI.identity(weights)}+{MIMI.identity(weights)}"
+
+    def __init__(
+        self, weights: Path, device: str = "auto", moshi: Weights = MOSHI, mimi: Weights = MIMI
+    ) -> None:
         import torch
         from transformers import MimiModel, MoshiForConditionalGeneration
 
-        accelerator = choose_accelerator()
+        accelerator = choose_accelerator(device)
         dtype = getattr(torch, accelerator.dtype)
-        self._mimi: Any = mimi.load(MimiModel, torch.float32).to(accelerator.device)
-        self._moshi: Any = moshi.load(MoshiForConditionalGeneration, dtype)
+        self._mimi: Any = mimi.load(weights, MimiModel, torch.float32).to(accelerator.device)
+        self._moshi: Any = moshi.load(weights, MoshiForConditionalGeneration, dtype)
         # Only the temporal transformer is asked: a tenth of the memory is not needed.
         self._moshi.audio_encoder = self._moshi.depth_decoder = None
         self._moshi.decoder.lm_head = torch.nn.Identity()

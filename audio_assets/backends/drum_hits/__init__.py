@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from audio_assets.audio.downmix import Samples
+from audio_assets.engine.declare.roles import Role
 
 SAMPLE_RATE = 44_100
 
@@ -38,3 +39,9 @@ class DrumTranscriber(Protocol):
             - drums: ``[n]`` at `SAMPLE_RATE`
         """
         ...
+
+
+DRUM_HITS_ROLE = Role(
+    "drum_hits",
+    dict.fromkeys(("embedded", "published"), "audio_assets.backends.drum_hits.band_onsets:BandOnsets"),
+)

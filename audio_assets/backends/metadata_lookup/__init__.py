@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from audio_assets.engine.declare.roles import Role
+
 
 @dataclass(frozen=True)
 class Query:
@@ -54,3 +56,12 @@ class MetadataLookup(Protocol):
             NotApplicable: as `candidates`.
         """
         ...
+
+
+METADATA_LOOKUP_ROLE = Role(
+    "metadata_lookup",
+    {
+        "embedded": "audio_assets.backends.metadata_lookup.embedded:NoLookup",
+        "published": "audio_assets.backends.metadata_lookup.musicbrainz:MusicBrainz",
+    },
+)

@@ -17,7 +17,6 @@ from urllib.parse import urlencode
 from audio_assets.backends.metadata_lookup import Candidate, Query
 from audio_assets.backends.metadata_lookup.web import ServiceError, WebService
 from audio_assets.engine.declare.outcomes import NotApplicable
-from audio_assets.settings import get_settings
 
 SITE = "https://musicbrainz.org/ws/2"
 MOST_CANDIDATES = 10
@@ -27,24 +26,20 @@ _SPOTIFY = re.compile(r"https?://open\.spotify\.com/(?:intl-\w+/)?track/(\w+)")
 
 
 class MusicBrainz:
-    """The service at `site`; answers are kept in `folder`, by default under home.
+    """The service at `site`; answers are kept in a folder of `cache`.
 
-    `contact` is the address or the page that a heavy user should give, by default that of the settings;
-    `options` are those of `WebService`.
+    `contact` is the address or the page that a heavy user should give; `options` are those of `WebService`.
     """
 
     name = "musicbrainz"
     revision = "ws/2"
     licence = "CC0-1.0"
 
-    def __init__(
-        self, site: str = SITE, folder: Path | None = None, contact: str = "", **options: float
-    ) -> None:
-        contact = contact or get_settings().metadata_lookup_contact
+    def __init__(self, cache: Path, contact: str = "", site: str = SITE, **options: float) -> None:
         version = importlib.metadata.version("audio-assets")
         agent = f"audio-assets/{version} ( {contact} )" if contact else f"audio-assets/{version}"
         self._site = site
-        self._web = WebService(folder or get_settings().home / "cache" / "musicbrainz", agent, **options)
+        self._web = WebService(cache / "musicbrainz", agent, **options)
 
     def candidates(self, query: Query) -> list[Candidate]:
         """As `MetadataLookup.candidates`.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from audio_assets.audio.downmix import Samples
+from audio_assets.engine.declare.roles import Role
 
 SAMPLE_RATE = 44_100
 
@@ -39,3 +40,13 @@ class Separation(Protocol):
             SeparationError: the stems are not finite numbers of the right shape.
         """
         ...
+
+
+SEPARATION_ROLE = Role(
+    "separation",
+    {
+        "embedded": "audio_assets.backends.separation.embedded:MaskSeparation",
+        "published": "audio_assets.backends.separation.demucs:DemucsSeparation",
+        "bs_roformer": "audio_assets.backends.separation.bs_roformer:RoformerSeparation",
+    },
+)

@@ -23,13 +23,12 @@ from audio_assets.audio.downmix import Samples
 from audio_assets.backends.separation import SAMPLE_RATE, STEMS, Mix
 from audio_assets.backends.separation.chunked_model import apply_to_chunks, batch_size
 from audio_assets.backends.separation.overlap import separate_in_chunks
-from audio_assets.backends.weights import MissingWeightsError, WeightsFolder, folder_digest
+from audio_assets.backends.weights import MissingWeightsError, WeightsFolder
 from audio_assets.resources.accelerator import choose_accelerator
-from audio_assets.settings import get_settings
 
-FOLDER = "bs_roformer"
 CONFIGURATION = "config.yaml"
 CHECKPOINTS = ("model.safetensors", "model.ckpt")
+FOLDER = WeightsFolder("bs_roformer", ((CONFIGURATION,), CHECKPOINTS))
 
 CHUNK_S = 8.0
 """Where the configuration has no ``chunk_size``."""
@@ -52,32 +51,27 @@ NO_RESIDUAL = -1e4
 """Bias of a value residual that is switched off: the sigmoid of it is 0."""
 
 
-def installed_revision(folder: Path | None = None) -> str:
-    """A digest of what is installed, ``none`` if nothing is."""
-    folder = folder or get_settings().weights / FOLDER
-    return folder_digest(folder) if any(folder.glob("*")) else "none"
-
-
 class RoformerSeparation:
     """A BS-RoFormer in float32, on a GPU if there is one.
 
     Args:
-        folder: of the checkpoint; default: `FOLDER` in the weights folder.
+        weights: the folder of installed weights, with the checkpoint in its `FOLDER`.
+        device: where to compute.
 
     Raises:
         MissingWeightsError: there is none, or it is not of a network for the four stems.
     """
 
     name = "bs_roformer"
-    revision = installed_revision()
+    revision = FOLDER.identity
     licence = "as of the checkpoint"
-    weights = (WeightsFolder(FOLDER, ((CONFIGURATION,), CHECKPOINTS)),)
+    weights = (FOLDER,)
     packages = (("bs_roformer", INSTALL),)
 
-    def __init__(self, folder: Path | None = None) -> None:
-        folder = folder or get_settings().weights / FOLDER
+    def __init__(self, weights: Path, device: str = "auto") -> None:
+        folder = FOLDER.place(weights)
         configuration = read_configuration(folder)
-        self._device = choose_accelerator().device
+        self._device = choose_accelerator(device).device
         self._network = load_network(folder, configuration).to(self._device).eval().requires_grad_(False)
         instruments = [name.lower() for name in configuration["training"]["instruments"]]
         self._order = [instruments.index(stem) for stem in STEMS]

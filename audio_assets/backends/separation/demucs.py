@@ -38,7 +38,9 @@ class DemucsSeparation:
     """A bag of Demucs networks in float32, on a GPU if there is one.
 
     Args:
-        weights: a folder or repository with ``<bag>.yaml`` and ``<signature>.safetensors`` of each network.
+        weights: the folder of installed weights.
+        device: where to compute.
+        model: a folder or repository with ``<bag>.yaml`` and ``<signature>.safetensors`` of each network.
 
     Raises:
         MissingWeightsError: weights are neither installed nor to be had, or are not those of such a bag.
@@ -49,11 +51,13 @@ class DemucsSeparation:
     licence = "MIT"
     weights = (HTDEMUCS_FT,)
 
-    def __init__(self, weights: Weights = HTDEMUCS_FT, bag: str = BAG) -> None:
-        folder = weights.folder()
-        self._device = choose_accelerator().device
+    def __init__(
+        self, weights: Path, device: str = "auto", model: Weights = HTDEMUCS_FT, bag: str = BAG
+    ) -> None:
+        folder = model.path(weights)
+        self._device = choose_accelerator(device).device
         models, shares = load_bag(folder, bag)
-        self._models = [model.to(self._device).eval().requires_grad_(False) for model in models]
+        self._models = [found.to(self._device).eval().requires_grad_(False) for found in models]
         first = self._models[0]
         _check_bag(folder, first, shares)
         order = [list(first.sources).index(stem) for stem in STEMS]

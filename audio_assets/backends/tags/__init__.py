@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_assets.engine.declare.roles import Role
+
 Float32 = NDArray[np.float32]
 
 SAMPLE_RATE = 16_000
@@ -72,3 +74,12 @@ class Tagger(Protocol):
             NotApplicable: the track is silent or too short, or there is no model.
         """
         ...
+
+
+TAGS_ROLE = Role(
+    "tags",
+    {
+        "embedded": "audio_assets.backends.tags.embedded:NoTags",
+        "published": "audio_assets.backends.tags.published:EssentiaTags",
+    },
+)

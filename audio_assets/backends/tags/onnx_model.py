@@ -29,12 +29,20 @@ class OnnxModel:
         row: shape of one input without the batch axis.
         width: length of one output.
         output: name of the output, up to a ``:0`` behind it, if several have that width.
+        device: ``cpu`` for the processor whatever there is.
 
     Raises:
         BrokenModelError: the file is no ONNX model, or of other shapes.
     """
 
-    def __init__(self, path: Path, row: tuple[int, ...], width: int, output: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        row: tuple[int, ...],
+        width: int,
+        output: str | None = None,
+        device: str = "auto",
+    ) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -42,7 +50,7 @@ class OnnxModel:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         available = onnxruntime.get_available_providers()
-        providers = [name for name in PROVIDERS if name in available]
+        providers = [name for name in PROVIDERS[device == "cpu" :] if name in available]
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # onnxruntime has an exception for each status, none of them public

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -64,6 +65,10 @@ SILENCE = 1e-5
 class EssentiaTags:
     """The published networks, loaded once; see the module.
 
+    Args:
+        weights: the folder of installed weights.
+        device: where to compute.
+
     Raises:
         MissingWeightsError: a file is neither installed nor to be had from the network.
         BrokenModelError: a file is not what is published under its name.
@@ -74,21 +79,23 @@ class EssentiaTags:
     licence = "CC-BY-NC-SA-4.0"
     weights = (EFFNET, AUDIOSET_VGGISH, *HEADS)
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Path, device: str = "auto") -> None:
+        def trunk(file: WeightsFile, front_end: FrontEnd, width: int) -> OnnxModel:
+            row = (front_end.patch_length, front_end.bands)
+            return OnnxModel(file.path(weights), row, width, "embeddings", device)
+
+        def load(name: str, width: int, classes: int) -> Head:
+            return Head.load(weights, name, width, classes, device)
+
         self._effnet = Network(
             MUSICNN,
-            OnnxModel(EFFNET.path(), (MUSICNN.patch_length, MUSICNN.bands), EMBEDDING_WIDTH, "embeddings"),
-            {
-                family: Head.load(name, EMBEDDING_WIDTH, FAMILIES[family])
-                for family, name in FAMILY_HEADS.items()
-            },
+            trunk(EFFNET, MUSICNN, EMBEDDING_WIDTH),
+            {family: load(name, EMBEDDING_WIDTH, FAMILIES[family]) for family, name in FAMILY_HEADS.items()},
         )
         self._vggish = Network(
             VGGISH,
-            OnnxModel(
-                AUDIOSET_VGGISH.path(), (VGGISH.patch_length, VGGISH.bands), VGGISH_WIDTH, "embeddings"
-            ),
-            {label: Head.load(name, VGGISH_WIDTH, 2) for label, name in BINARY_HEADS.items()},
+            trunk(AUDIOSET_VGGISH, VGGISH, VGGISH_WIDTH),
+            {label: load(name, VGGISH_WIDTH, 2) for label, name in BINARY_HEADS.items()},
         )
         for label, head in self._vggish.heads.items():
             head.index(label)
@@ -121,10 +128,10 @@ class Head:
     classes: tuple[str, ...]
 
     @classmethod
-    def load(cls, name: str, width: int, classes: int) -> Head:
+    def load(cls, weights: Path, name: str, width: int, classes: int, device: str) -> Head:
         """The head `name` with its metadata; raises as `EssentiaTags` does."""
-        model = OnnxModel(head_file(name, "onnx").path(), (width,), classes)
-        path = head_file(name, "json").path()
+        model = OnnxModel(head_file(name, "onnx").path(weights), (width,), classes, device=device)
+        path = head_file(name, "json").path(weights)
         try:
             found = json.loads(path.read_bytes())["classes"]
         except (ValueError, KeyError, TypeError) as error:

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from audio_assets.engine.code.state import CodeState, code_state
-from audio_assets.engine.declare.roles import Role
+from audio_assets.engine.declare.roles import Player, Role
 from audio_assets.engine.declare.tables import ItemKind, Table
 from audio_assets.errors import UserError
 
@@ -76,9 +76,9 @@ class Asset:
         """Where its code begins, besides its backends."""
         return [self.fn]
 
-    def code(self, choices: Mapping[str, str]) -> CodeState:
+    def code(self, choices: Mapping[str, Player]) -> CodeState:
         """The code behind the asset: its function, its backends, and what opens its items."""
-        backends = [role.backend(choices[role.name]) for role in self.roles]
+        backends = [choices[role.name].backend for role in self.roles]
         return code_state([*self.code_roots, *backends])
 
     def checked_parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,13 +101,13 @@ class Asset:
                 )
         return {**self.parameters, **given}
 
-    def recipe(self, given: Mapping[str, Any], choices: Mapping[str, str]) -> Recipe:
+    def recipe(self, given: Mapping[str, Any], choices: Mapping[str, Player]) -> Recipe:
         """How the asset is computed with the parameters `given` and the backends of `choices`.
 
         Raises:
             ParameterError: see `checked_parameters`.
         """
-        backends = [role.backend(choices[role.name]) for role in self.roles]
+        backends = [choices[role.name] for role in self.roles]
         columns = [(f"{t.name}.{c.name}", c.sql_type) for t in self.tables for c in t.columns]
         return Recipe(
             asset=self.name,

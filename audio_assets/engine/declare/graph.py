@@ -13,6 +13,7 @@ from audio_assets.engine.code.state import CodeState
 from audio_assets.engine.declare.asset import Asset, DeclarationError, ParameterError, Recipe
 from audio_assets.engine.declare.collection_asset import CollectionAsset
 from audio_assets.engine.declare.item_asset import ItemAsset
+from audio_assets.engine.declare.roles import Player, Role
 from audio_assets.engine.declare.tables import ItemKind, Table
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.settings import Settings
@@ -179,16 +180,20 @@ class AssetGraph:
         """The code behind each asset and all its upstream assets under `settings`."""
         return CodeStates(self, self.choices(settings))
 
-    def choices(self, settings: Settings) -> dict[str, str]:
-        """The backend chosen for each role."""
-        roles = {role.name for asset in self.assets for role in asset.roles}
-        return {role: settings.backend_of(role) for role in roles}
+    @cached_property
+    def roles(self) -> Mapping[str, Role]:
+        """The roles that assets need played, by name."""
+        return {role.name: role for asset in self.assets for role in asset.roles}
+
+    def choices(self, settings: Settings) -> dict[str, Player]:
+        """Who plays each role."""
+        return {name: role.player(settings) for name, role in self.roles.items()}
 
 
 class CodeStates(dict[str, CodeState]):
     """The code behind assets by name, read when first asked for: most runs ask for few assets."""
 
-    def __init__(self, graph: AssetGraph, choices: Mapping[str, str]) -> None:
+    def __init__(self, graph: AssetGraph, choices: Mapping[str, Player]) -> None:
         super().__init__()
         self._graph = graph
         self._choices = choices

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio_assets.engine.declare.roles import Role
+from audio_assets.engine.declare.roles import Player, Role
 from audio_assets.engine.declare.tables import Column, Row, Table
 from audio_assets.errors import UserError
 
@@ -45,13 +45,13 @@ class Predictor:
         """``module:name``, by which another process finds it."""
         return f"{self.fn.__module__}:{self.fn.__qualname__}"
 
-    def backends(self, choices: Mapping[str, str]) -> dict[str, Any]:
-        """The backend of each role that `choices` names, with its weights.
+    def backends(self, players: Mapping[str, Player]) -> dict[str, Any]:
+        """The backends that `players` are, with their weights, by role.
 
         Raises:
             PredictError: one cannot be loaded, e.g. for want of its weights.
         """
-        return {role.name: _loaded(role, choices[role.name]) for role in self.roles}
+        return {role.name: _loaded(players[role.name]) for role in self.roles}
 
     def load(self, model: Path, backends: Mapping[str, Any]) -> Callable[[Path], list[Row]]:
         """The function of one file that the checkpoint in `model` makes; its rows are checked."""
@@ -71,8 +71,10 @@ def predictor(
     return decorate
 
 
-def _loaded(role: Role, choice: str) -> Any:
+def _loaded(player: Player) -> Any:
     try:
-        return role.backend(choice)()
+        return player.make()
     except (RuntimeError, OSError, ImportError) as error:
-        raise PredictError(f"the backend {choice!r} of {role.name} cannot be loaded: {error}") from error
+        raise PredictError(
+            f"the backend {player.choice!r} of {player.role.name} cannot be loaded: {error}"
+        ) from error

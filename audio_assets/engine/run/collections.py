@@ -36,7 +36,7 @@ def run_collection(
         items = reading(platform.items(asset.item), asset.name, asset.reads)
         collection = Collection(asset.name, items, asset.upstream, snapshot, platform.lake)
         choices = platform.graph.choices(platform.settings)
-        backends = {role.name: role.backend(choices[role.name])() for role in asset.roles}
+        backends = {role.name: choices[role.name].make() for role in asset.roles}
         returned = asset.fn(collection, **recipe.parameters, **backends)
         for table in asset.tables:
             prefix = f"{table.name}/{fingerprint}"

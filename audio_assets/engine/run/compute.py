@@ -146,7 +146,7 @@ class Computer:
         """The role's backend, made once; one that cannot be made is not tried for the next item."""
         if role.name not in self._backends:
             try:
-                self._backends[role.name] = role.backend(self._setup.backends[role.name])()
+                self._backends[role.name] = self._setup.backends[role.name].make()
             except Exception as error:
                 if _is_out_of_memory(error):
                     raise

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome
+from audio_assets.engine.declare.roles import EMBEDDED, Player
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.tasks import ItemTask, Task, WorkerSetup
 from audio_assets.engine.state.checkpoints import Checkpoint
@@ -27,7 +28,6 @@ from audio_assets.settings import Settings
 COMPUTER = "audio_assets.engine.run.compute:Computer"
 DEATHS_PER_TASK = 2
 GPU_POOL = "gpu"
-EMBEDDED = "embedded"
 WHOSE_LIMIT = {
     Cause.ITSELF: "",
     Cause.TIME: " (AUDIO_ASSETS_TIME_LIMIT_S, or time_limit_s of the asset)",
@@ -116,15 +116,17 @@ def crew_of(platform: Platform, assets: Sequence[ItemAsset], items: int) -> Crew
         min(settings.workers, items),
         # What computes on an accelerator would hold its memory.
         keep=all(asset.pool is None for asset in assets),
-        devices=tuple(visible_gpus()) if _wants_gpu(assets, platform.graph.choices(settings)) else (),
+        devices=tuple(visible_gpus())
+        if settings.device != "cpu" and _wants_gpu(assets, platform.graph.choices(settings))
+        else (),
     )
 
 
-def _wants_gpu(assets: Iterable[ItemAsset], choices: Mapping[str, str]) -> bool:
+def _wants_gpu(assets: Iterable[ItemAsset], choices: Mapping[str, Player]) -> bool:
     """Whether one of `assets` computes on a GPU if there is one; embedded backends need the cores instead."""
     return any(
         asset.pool == GPU_POOL
-        and (not asset.roles or any(choices[role.name] != EMBEDDED for role in asset.roles))
+        and (not asset.roles or any(choices[role.name].choice != EMBEDDED for role in asset.roles))
         for asset in assets
     )
 

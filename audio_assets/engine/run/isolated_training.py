@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from audio_assets.engine.declare.item_asset import MODEL
 from audio_assets.engine.declare.outcomes import ItemResult, NotApplicable, Outcome
+from audio_assets.engine.declare.roles import Player
 from audio_assets.engine.declare.training_asset import Trained, Training, TrainingAsset, TrainingError
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.importing import CodeChanged, importable
@@ -51,13 +52,13 @@ class TrainingFailed(TrainingError):
 class Trainer:
     """What a worker loads: a training by its module and name, and its code as the run has read it.
 
-    `backends` are the choices for its roles, `model` is the folder of the checkpoint it starts from.
+    `backends` play its roles, `model` is the folder of the checkpoint it starts from.
     """
 
     module: str
     name: str
     code: str
-    backends: Mapping[str, str]
+    backends: Mapping[str, Player]
     model: Path | None
 
 
@@ -127,7 +128,7 @@ def trainer(setup: Trainer, emit: Emit) -> Callable[[Lesson], Any]:
         emit(str(line))
 
     def learn(lesson: Lesson) -> Any:
-        given: dict[str, Any] = {role.name: role.backend(setup.backends[role.name])() for role in asset.roles}
+        given: dict[str, Any] = {role.name: setup.backends[role.name].make() for role in asset.roles}
         if asset.model is not None:
             given[MODEL] = setup.model
         return asset.fn(replace(lesson.training, log=log), lesson.config, **given)

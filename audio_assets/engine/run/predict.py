@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from audio_assets.engine.declare.predictor import PredictError, Predictor
+from audio_assets.engine.declare.roles import Player
 from audio_assets.engine.declare.tables import Row
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.platform import Platform
@@ -42,7 +43,7 @@ def predict(platform: Platform, what: str, path: Path) -> list[Row]:
             f"No {training.name} has been trained in this home: `audio-assets run '*{training.name}'` trains "
             "one where there are labels to learn from, or try it with `audio-assets demo`."
         )
-    backends = predictor.backends(backend_choices(platform, predictor))
+    backends = predictor.backends(players_of(platform, predictor))
     checkpoint = adopted.checkpoint
     try:
         folder = checkpoint.local(platform.objects, platform.settings.home / "cache")
@@ -55,9 +56,9 @@ def predict(platform: Platform, what: str, path: Path) -> list[Row]:
     return tell(path)
 
 
-def backend_choices(platform: Platform, predictor: Predictor) -> dict[str, str]:
-    """The backend in force for each role of a predictor."""
-    return {role.name: platform.settings.backend_of(role.name) for role in predictor.roles}
+def players_of(platform: Platform, predictor: Predictor) -> dict[str, Player]:
+    """Who plays each role of a predictor under the settings in force."""
+    return {role.name: role.player(platform.settings) for role in predictor.roles}
 
 
 def _damaged(checkpoint: Checkpoint, folder: Path, error: Exception) -> str:

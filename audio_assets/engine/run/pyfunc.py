@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from audio_assets.engine.declare.outcomes import NotApplicable
 from audio_assets.engine.declare.predictor import Predictor
 from audio_assets.engine.declare.tables import BOOLEAN, FLOAT, INTEGER, TIMESTAMP, Column, Row
 from audio_assets.resources.tracking import Pyfunc
+from audio_assets.settings import get_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,5 +70,7 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> FileModel:
     """MLflow's way in: the model of the checkpoint in the folder `path`."""
     module, _, name = model_config["predictor"].partition(":")
     predictor: Predictor = getattr(importlib.import_module(module), name)
-    backends = predictor.backends(model_config["backends"])
+    settings, choices = get_settings(), model_config["backends"]
+    players = {r.name: replace(r.player(settings), choice=choices[r.name]) for r in predictor.roles}
+    backends = predictor.backends(players)
     return FileModel(predictor, predictor.load(Path(path), backends))

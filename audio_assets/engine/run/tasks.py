@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from audio_assets.engine.declare.outcomes import ItemResult
+from audio_assets.engine.declare.roles import Player
 from audio_assets.engine.declare.tables import Item, Row
 from audio_assets.engine.workers.session import Limits
 from audio_assets.resources.objects import Objects
@@ -72,7 +73,7 @@ class WorkerSetup:
     assets: tuple[tuple[str, str], ...]
     code: Mapping[str, str]
     parameters: Mapping[str, Mapping[str, Any]]
-    backends: Mapping[str, str]
+    backends: Mapping[str, Player]
     objects: Objects
     models: Mapping[str, Path] = field(default_factory=dict)
     limits: Mapping[str, Limits] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from audio_assets.engine.code.commit import commit_of
 from audio_assets.engine.declare.training_asset import Trained, Training, TrainingAsset
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.run.predict import backend_choices
+from audio_assets.engine.run.predict import players_of
 from audio_assets.engine.run.pyfunc import pyfunc_of
 from audio_assets.resources.tracking import FINISHED, Pyfunc, Tracker, training_root
 
@@ -83,7 +83,8 @@ def _pyfunc(platform: Platform, asset: TrainingAsset, training: Training, traine
     if asset.predict is None:
         return None
     unheard = [item for item, part in trained.split.items() if part == "test"] or list(trained.split)
-    return pyfunc_of(asset.predict, backend_choices(platform, asset.predict), training.items[unheard[0]].path)
+    choices = {name: player.choice for name, player in players_of(platform, asset.predict).items()}
+    return pyfunc_of(asset.predict, choices, training.items[unheard[0]].path)
 
 
 def data_digest(upstream: Upstream) -> str:

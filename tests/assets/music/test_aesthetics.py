@@ -1,5 +1,7 @@
 """The asset `aesthetics`: its row, and when there is none."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,10 +13,12 @@ from audio_assets.backends.weights import Weights
 from audio_assets.engine import NotApplicable
 from tests.backends.audiobox_model import write_model
 
+NOWHERE = Path("no folder of weights")
+
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory):
-    return AudioboxAesthetics(Weights(str(write_model(tmp_path_factory.mktemp("audiobox")))))
+    return AudioboxAesthetics(NOWHERE, model=Weights(str(write_model(tmp_path_factory.mktemp("audiobox")))))
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (44_100, 2), (48_000, 8)])

@@ -3,17 +3,12 @@
 import numpy as np
 import pytest
 
-from audio_assets.assets.music.captions import (
-    BACKENDS,
-    REVISERS,
-    SECOND_BACKENDS,
-    caption_comparison,
-    caption_facts,
-    captions,
-)
+from audio_assets.assets.music.captions import caption_comparison, caption_facts, captions
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.captions import KINDS
-from audio_assets.backends.captions.embedded import ComposedCaptions
+from audio_assets.backends.captions import CAPTIONS_ROLE
+from audio_assets.backends.captions.absent import NoSecondCaptions
+from audio_assets.backends.captions.embedded import ComposedCaptions, FactCorrection
+from audio_assets.captions import KINDS
 from audio_assets.engine import NotApplicable
 from audio_assets.settings import Settings
 
@@ -112,8 +107,8 @@ def compared(row, captioner=None, second=None):
         TRACK,
         row,
         captions=captioner or ComposedCaptions(),
-        caption_revision=REVISERS.backend("embedded")(),
-        second_captions=second or SECOND_BACKENDS.backend("embedded")(),
+        caption_revision=FactCorrection(),
+        second_captions=second or NoSecondCaptions(),
     )
 
 
@@ -159,17 +154,18 @@ def test_a_second_model_that_has_nothing_to_say_leaves_its_variant_out_and_one_t
         compared(facts(), second=Heard(ValueError("qwen2.5-omni gives NaN")))
 
 
-def test_the_comparison_names_all_that_made_it():
-    choices = {"captions": "embedded", "caption_revision": "embedded", "second_captions": "published"}
+def test_the_comparison_names_all_that_made_it(tmp_path):
+    settings = Settings(home=tmp_path, second_captions_backend="published")
+    choices = {role.name: role.player(settings) for role in caption_comparison.roles}
     recipe = caption_comparison.recipe({}, choices)
     assert recipe.backend == "composed+fact-correction+qwen2.5-omni"
     assert recipe.licence == "Apache-2.0+Apache-2.0+Apache-2.0"
-    assert {role.name for role in caption_comparison.roles} == set(choices)
-    assert all(hasattr(Settings(), f"{name}_backend") for name in choices)
+    assert set(choices) == {"captions", "caption_revision", "second_captions"}
 
 
-def test_captions_wait_for_what_they_state_and_do_without_what_needs_weights():
+def test_captions_wait_for_what_they_state_and_do_without_what_needs_weights(tmp_path):
     assert caption_facts.upstream[:5] == ("loudness", "tempo", "tonal", "beats", "chords")
     assert caption_facts.optional_upstream == {"timbre", "tags", "binary_labels"}
-    assert captions.recipe({}, {"captions": "embedded"}).backend == "composed"
-    assert BACKENDS.backend("published").licence == "NVIDIA-OneWay-Noncommercial"
+    choices = {"captions": CAPTIONS_ROLE.player(Settings(home=tmp_path))}
+    assert captions.recipe({}, choices).backend == "composed"
+    assert CAPTIONS_ROLE.backend("published").licence == "NVIDIA-OneWay-Noncommercial"

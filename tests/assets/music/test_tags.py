@@ -1,15 +1,14 @@
 """The assets of tags: their rows, the view of the likely ones, and one pass for all."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import duckdb
 import numpy as np
 import pytest
 
-from audio_assets.assets.music.tags import BACKENDS, binary_labels, tag_embeddings, tags
+from audio_assets.assets.music.tags import binary_labels, tag_embeddings, tags
 from audio_assets.audio.signal import Signal
-from audio_assets.backends import weights
+from audio_assets.backends.tags import TAGS_ROLE
 from audio_assets.backends.tags.embedded import NoTags
 from audio_assets.backends.tags.published import EssentiaTags
 from audio_assets.engine import NotApplicable
@@ -21,10 +20,8 @@ VIEW = Path(__file__).parents[2] / "sql" / "views" / "top_tags.sql"
 @pytest.fixture(scope="module")
 def tagger(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(weights, "get_settings", lambda: SimpleNamespace(weights=folder))
-        write_models(folder)
-        return EssentiaTags()
+    write_models(folder)
+    return EssentiaTags(folder)
 
 
 def noise(seconds=6.0, rate=44_100, channels=2):
@@ -90,4 +87,4 @@ def test_top_tags_are_the_ten_likeliest_of_a_family_from_a_tenth_on():
 def test_the_licence_of_the_weights_reaches_the_ledger():
     recipe = tags.recipe({}, {"tags": "published"})
     assert (recipe.backend, recipe.licence) == ("essentia-discogs-effnet+vggish", "CC-BY-NC-SA-4.0")
-    assert BACKENDS.backend("embedded") is NoTags
+    assert TAGS_ROLE.backend("embedded") is NoTags

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audio_assets.backends.voice_activity import SileroVoiceActivity
+from audio_assets.backends.voice_activity.silero import SileroVoiceActivity
 from tests.assets.podcasts.conversation import Conversation, converse
 
 
@@ -12,5 +12,5 @@ def conversation() -> Conversation:
 
 
 @pytest.fixture(scope="session")
-def voice_activity() -> SileroVoiceActivity:
-    return SileroVoiceActivity()
+def voice_activity(tmp_path_factory: pytest.TempPathFactory) -> SileroVoiceActivity:
+    return SileroVoiceActivity(tmp_path_factory.mktemp("weights"))

@@ -5,7 +5,7 @@ import pytest
 
 from audio_assets.assets.podcasts.speaker_turns import speaker_turns
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.voice_activity import Segment
+from audio_assets.backends.voice_activity.segments import Segment
 from audio_assets.dialogue.channels import are_apart, speaker_channels
 from audio_assets.dialogue.diarization import _viterbi, diarize
 from audio_assets.dialogue.turns import turns_of

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
-from audio_assets.assets.music.drum_hits import BACKENDS, drum_hits
+from audio_assets.assets.music.drum_hits import drum_hits
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.drum_hits import DRUM_CLASSES
+from audio_assets.backends.drum_hits import DRUM_CLASSES, DRUM_HITS_ROLE
 from audio_assets.backends.drum_hits.band_onsets import BandOnsets
 from audio_assets.backends.separation import SAMPLE_RATE
 from audio_assets.demo.stem_scores import drum_f
@@ -99,4 +99,4 @@ def test_silent_drums_are_not_applicable_not_failed(stored):
 
 
 def test_both_profiles_have_a_backend():
-    assert BACKENDS.backend("embedded") is BACKENDS.backend("published") is BandOnsets
+    assert DRUM_HITS_ROLE.backend("embedded") is DRUM_HITS_ROLE.backend("published") is BandOnsets

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio_assets.assets.music.stems import BACKENDS, STEM_TABLE, stems
+from audio_assets.assets.music.stems import STEM_TABLE, stems
 from audio_assets.audio.signal import Signal
-from audio_assets.backends.separation import SAMPLE_RATE, STEMS, SeparationError, embedded
+from audio_assets.backends.separation import SAMPLE_RATE, SEPARATION_ROLE, STEMS, SeparationError, embedded
 from audio_assets.backends.separation.embedded import MaskSeparation
 from audio_assets.engine import Blob
+from audio_assets.engine.declare.roles import BackendSettings, Player
 from audio_assets.features.loudness import measure_loudness
 from tests.assets.stems.conftest import KnownStems
 
@@ -135,8 +136,9 @@ def test_memory_does_not_grow_with_the_length(temporary, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("choice", ["embedded", "published", "bs_roformer"])
-def test_every_choice_of_separator_names_itself_without_loading_anything(choice):
-    backend = BACKENDS.backend(choice)
-    assert backend.name
-    assert backend.revision
-    assert backend.licence
+def test_every_choice_of_separator_names_itself_without_loading_anything(choice, tmp_path):
+    given = BackendSettings(weights=tmp_path, cache=tmp_path)
+    player = Player(SEPARATION_ROLE, choice, given)
+    assert player.name
+    assert player.revision
+    assert player.licence

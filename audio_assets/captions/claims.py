@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from audio_assets.backends.captions.vocabulary import COUNT_WORDS, INSTRUMENTS, genre_words
+from audio_assets.captions.vocabulary import COUNT_WORDS, INSTRUMENTS, genre_words
 
 PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"#": 1, "♯": 1, "sharp": 1, "b": -1, "♭": -1, "flat": -1}

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from audio_assets.backends.captions import Facts
-from audio_assets.backends.captions.agreement import TEMPO_TOLERANCE, measured_key
-from audio_assets.backends.captions.claims import (
+from audio_assets.captions import Facts
+from audio_assets.captions.agreement import TEMPO_TOLERANCE, measured_key
+from audio_assets.captions.claims import (
     Claim,
     KeyClaim,
     MetreClaim,
@@ -21,7 +21,7 @@ from audio_assets.backends.captions.claims import (
     metre_claims,
     tempo_claims,
 )
-from audio_assets.backends.captions.vocabulary import COUNT_WORDS, key_words
+from audio_assets.captions.vocabulary import COUNT_WORDS, key_words
 
 _SAYS_KEY = re.compile(
     r"\b(?:in|keys?(?:\s+(?:of|is|around)|:)?|tonality(?:\s+(?:of|is)|:)?)\s+$",
@@ -44,20 +44,17 @@ class Change(NamedTuple):
     text: str
 
 
-class FactCorrection:
-    """Puts claims right that contradict the facts; a text without such claims comes back as it is."""
+def corrected(text: str, facts: Facts) -> str:
+    """The text with claims put right that contradict the facts; one without such claims as it is.
 
-    name = "fact-correction"
-    revision = "1"
-    licence = "Apache-2.0"
-
-    def revise(self, text: str, facts: Facts) -> str:
-        """As `Reviser.revise`."""
-        changes = [*_tempo_changes(text, facts), *_key_changes(text, facts), *_metre_changes(text, facts)]
-        for change in sorted(changes, reverse=True):
-            before, after = text[: change.start], text[change.end :]
-            text = f"{_with_right_article(before, change.text)}{change.text}{after}"
-        return text
+    >>> corrected("A waltz at 90 bpm in C major.", Facts(bpm=120.0, key="A", scale="minor"))
+    'A waltz at 120 bpm in A minor.'
+    """
+    changes = [*_tempo_changes(text, facts), *_key_changes(text, facts), *_metre_changes(text, facts)]
+    for change in sorted(changes, reverse=True):
+        before, after = text[: change.start], text[change.end :]
+        text = f"{_with_right_article(before, change.text)}{change.text}{after}"
+    return text
 
 
 def _tempo_changes(text: str, facts: Facts) -> list[Change]:

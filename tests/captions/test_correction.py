@@ -6,17 +6,17 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from audio_assets.backends.captions import KINDS, Facts
-from audio_assets.backends.captions.agreement import measure_agreement
-from audio_assets.backends.captions.correction import FactCorrection
-from audio_assets.backends.captions.embedded import compose
-from tests.backends.test_captions import ALL, some_facts
+from audio_assets.captions import KINDS, Facts
+from audio_assets.captions.agreement import measure_agreement
+from audio_assets.captions.composition import compose
+from audio_assets.captions.correction import corrected
+from tests.captions.facts import ALL, some_facts
 
 FACTS = Facts(bpm=127.6, key="Eb", scale="minor", beats_per_bar=3)
 
 
 def revised(text, facts=FACTS):
-    return FactCorrection().revise(text, facts)
+    return corrected(text, facts)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
-from audio_assets.backends.captions import Facts
-from audio_assets.backends.captions.claims import (
+from audio_assets.captions import Facts
+from audio_assets.captions.claims import (
     Key,
     claimed_bpm,
     claimed_instruments,
