@@ -1,5 +1,5 @@
 """``python -m audio_assets`` is the `audio-assets` command."""
 
-from audio_assets.command.app import main
+from audio_assets.command.main import main
 
 main()

@@ -125,13 +125,16 @@ class Platform:
         names: Sequence[str],
         items: Sequence[str] | None = None,
         options: RunOptions = DEFAULT,
+        *,
         keep: Path | None = None,
+        parameters: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Plan:
         """What is to be computed of the assets `names` for `items` (None: all), with one question to the lake.
 
-        With `keep` the values per item are written into that folder, for the steps of a run.
+        With `keep` the values per item are written into that folder, for the steps of a run. `parameters` take
+        the place of those in force.
         """
-        return make_plan(self.lake, self.question(names, items, options), keep)
+        return make_plan(self.lake, self.question(names, items, options, parameters=parameters), keep)
 
     def question(
         self,
