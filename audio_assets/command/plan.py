@@ -72,7 +72,7 @@ def _rows(platform: Platform, part: AssetPlan, expected: Estimate | None, form: 
                     part.asset,
                     why.value,
                     str(amount.items),
-                    f"{much:.2f} {size.unit}" if size and much else "",
+                    f"{much:.3g} {size.unit}" if size and much else "",
                     "not measured yet" if seconds is None else duration(seconds),
                     "" if not stored else in_bytes(stored),
                 )
@@ -100,7 +100,7 @@ def plan_line(platform: Platform, plan: Plan) -> str:
             largest[size.unit] = max(largest.get(size.unit, 0.0), plan[name].size / size.per_unit)
     later = sum(part.later for part in plan.assets.values())
     parts = [f"{count} values of {len(needed)} assets"]
-    parts += [f"up to {much:.2f} {unit}" for unit, much in largest.items() if much]
+    parts += [f"up to {much:.3g} {unit}" for unit, much in largest.items() if much]
     if known:
         parts.append(f"about {duration(seconds)} on {platform.settings.workers} workers")
     unknown = len(needed) - len(known)

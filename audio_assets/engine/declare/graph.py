@@ -70,10 +70,10 @@ class AssetGraph:
             _check_upstream(asset, by_name)
         needs = {a.name: [*a.upstream, *([a.model] if a.model else [])] for a in by_name.values()}
         try:
-            order = list(TopologicalSorter(needs).static_order())
+            TopologicalSorter(needs).prepare()
         except CycleError as error:
             raise GraphError(f"Assets depend on each other: {' → '.join(error.args[1])}.") from error
-        graph = cls(tuple(by_name[name] for name in order))
+        graph = cls(tuple(by_name[name] for name in _in_order(needs)))
         graph._check_bundles()
         return graph
 
@@ -202,6 +202,21 @@ class CodeStates(dict[str, CodeState]):
         asset = self._graph.by_name[name]
         self[name] = state = asset.code(self._choices).after(self[source] for source in asset.upstream)
         return state
+
+
+def _in_order(needs: Mapping[str, Sequence[str]]) -> Iterable[str]:
+    """The names in the order given, but for what others need, which comes before them."""
+    found: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        if name not in found:
+            for needed in needs[name]:
+                add(needed)
+            found[name] = None
+
+    for name in needs:
+        add(name)
+    return found
 
 
 def _check_upstream(asset: Asset, by_name: Mapping[str, Asset]) -> None:
