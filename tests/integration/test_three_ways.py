@@ -59,6 +59,27 @@ with dg.DagsterInstance.get() as instance:
     }))
 """
 
+STATUS = """
+import json, sys
+import dagster as dg
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
+
+with dg.DagsterInstance.get() as instance:
+    from audio_assets.orchestration import definitions
+
+    graph = definitions.definitions().resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    found = {}
+    for name in sys.argv[1:]:
+        for partition in instance.get_dynamic_partitions("tracks"):
+            key = dg.AssetKey(name)
+            causes = resolver.get_stale_causes(key, partition)
+            named = sorted({f"{c.reason}: {c.dependency_asset_key.to_user_string()}" for c in causes})
+            found[f"{name} {partition}"] = [resolver.get_status(key, partition).value, *named]
+    print(json.dumps(found))
+"""
+
 
 def dagster(command: Command, *arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run Python on the home's Dagster instance, as operations.md says it, or on the one in `home`."""
@@ -99,6 +120,22 @@ def test_a_new_item_is_the_same_by_command_by_dagster_and_by_backfill(command: C
     assert len({row["run_id"] for row in entries}) == 3
     assert told["versions"] == {row["item"]: row["fingerprint"] for row in entries}
     assert "Nothing to do" in command("run", "loudness")
+
+    def status(*assets: str) -> dict[str, list[str]]:
+        """What Dagster itself says of every partition, with the causes."""
+        return json.loads(dagster(command, "-c", STATUS, *assets).stdout.splitlines()[-1])
+
+    items = (first, second, third)
+    assert status("loudness") == {f"loudness {item}": ["FRESH"] for item in items}
+    command("run", "musicbrainz_matches")
+    command("sql", "--write", f"UPDATE tracks SET artist = 'Another' WHERE item = '{second}'")
+    stale = ["STALE", "has a new dependency data version: tracks/artist"]
+    assert status("loudness", "musicbrainz_matches") == {
+        **{f"loudness {item}": ["FRESH"] for item in items},
+        **{f"musicbrainz_matches {item}": ["FRESH"] if item != second else stale for item in items},
+    }
+    command("run", "musicbrainz_matches")
+    assert status("musicbrainz_matches") == {f"musicbrainz_matches {item}": ["FRESH"] for item in items}
 
 
 @pytest.mark.parametrize("broken", ["instance", "lake"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from audio_assets.orchestration.dagster_private import report_observations
 from audio_assets.orchestration.event_log import OPEN_DATABASES, OpenSqliteEventLogStorage
 from audio_assets.settings import shipped
 
@@ -82,6 +83,23 @@ def test_materializations_stored_together_are_those_stored_one_by_one(folder, mo
     (folder / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     with dg.DagsterInstance.from_config(str(folder)) as stock:
         assert len(stock.fetch_materializations(key, limit=100).records) == 50
+
+
+def test_observations_that_no_run_made_are_stored_together(folder, monkeypatch):
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "1000")
+    written: list[str] = []
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        storage = instance.event_log_storage
+        connect = storage._connect
+        monkeypatch.setattr(storage, "_connect", lambda shard: written.append(shard) or connect(shard))
+        keys = TAKES.get_partition_keys()
+        events = [dg.AssetObservation("takes", partition=k, tags={"dagster/data_version": k}) for k in keys]
+        report_observations(instance, events)
+        assert len(written) == 2  # a transaction of the run's database, one of that of all runs
+        tags = storage.get_latest_tags_by_partition(
+            dg.AssetKey("takes"), dg.DagsterEventType.ASSET_OBSERVATION, tag_keys=["dagster/data_version"]
+        )
+        assert tags == {key: {"dagster/data_version": key} for key in keys}
 
 
 def test_runs_can_be_deleted_and_all_events_wiped(folder):

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import dagster as dg
 import pytest
 
+from audio_assets.engine import Column
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome
 from audio_assets.orchestration import events, reporter
+from audio_assets.orchestration.dagster_private import failed_partitions
 from audio_assets.orchestration.partitions import Partitions
-from audio_assets.orchestration.run_items import ITEMS_TAG
+from audio_assets.orchestration.run_items import ITEMS_TAG, items_tag
 from tests.engine.conftest import Bench, make_bench
 from tests.engine.toys import NOTE, lengths
 
@@ -189,19 +191,64 @@ def test_what_is_reported_late_is_bounded(desk, monkeypatch):
     assert len(desk.materialized(desk.run(["words"]))["words"]) == 1
 
 
-def test_checks_tell_whether_all_stored_values_are_in_range(desk):
-    desk.bench.add({"a": "two words"})
-    (check,) = desk.run(["lengths", "words"], keys=("a", "a")).get_asset_check_evaluations()
-    assert (check.asset_key, check.check_name, check.passed) == (
-        dg.AssetKey("lengths"),
+def results_by_partition(desk: Desk) -> list[tuple[str | None, bool]]:
+    """What the check of `lengths` has said in the runs so far, oldest first, by partition."""
+    key = dg.AssetCheckKey(dg.AssetKey("lengths"), "values_in_range")
+    records = desk.instance.event_log_storage.get_asset_check_execution_history(key, 100)
+    events = [record.event.get_dagster_event().event_specific_data for record in reversed(records)]
+    return sorted((event.partition or "", event.passed) for event in events)
+
+
+def within_ten(monkeypatch) -> None:
+    """Have this process, but not the workers, find lengths above 10 outside."""
+    monkeypatch.setattr(Column, "outside_sql", lambda column: f'"{column.name}" > 10')
+
+
+def test_a_check_looks_at_the_rows_that_a_step_has_written_and_at_no_others(desk, monkeypatch):
+    desk.bench.add({"a": "two words", "b": "short"})
+    desk.run(["lengths", "words"], keys=("a", "b"))
+    desk.bench.platform.lake.write(lambda c: c.execute("UPDATE lengths SET characters = 5000"))
+    desk.bench.add({"c": "three small words", "d": "four"})
+    (check,) = desk.run(["lengths"]).get_asset_check_evaluations()
+    assert (check.asset_key.to_user_string(), check.check_name, check.passed) == (
+        "lengths",
         "values_in_range",
         True,
     )
-    assert check.metadata["rows"].value == 1
-    desk.bench.platform.lake.write(lambda c: c.execute("UPDATE lengths SET characters = 1001"))
-    (check,) = desk.run(["lengths"], keys=("a", "a")).get_asset_check_evaluations()
-    assert not check.passed
-    assert check.metadata["characters outside"].value == 1
+    assert {name: value.value for name, value in check.metadata.items()} == {
+        "rows": 2,
+        "partitions outside": 0,
+    }
+
+
+def test_each_partition_that_fails_a_check_is_named_and_all_that_pass_by_one_result(desk, monkeypatch):
+    within_ten(monkeypatch)
+    desk.bench.add({"a": "two words", "b": "quite a long note", "c": "short", "d": "three small words"})
+    result = desk.run(["lengths"])
+    assert not result.success  # the check is blocking
+    (check,) = result.get_asset_check_evaluations()
+    assert {name: value.value for name, value in check.metadata.items()} == {
+        "rows": 4,
+        "partitions outside": 2,
+        "characters outside": 2,
+    }
+    assert results_by_partition(desk) == [("", False), ("b", False), ("d", False)]
+
+
+def test_a_partition_that_failed_a_check_is_looked_at_again_until_it_is_mended(desk, monkeypatch):
+    within_ten(monkeypatch)
+    desk.bench.add({"a": "two words", "b": "quite a long note"})
+    desk.run(["lengths"], keys=("a", "b"))
+    (still,) = desk.run(["lengths"], keys=("a", "b")).get_asset_check_evaluations()  # nothing is computed
+    assert (still.passed, still.metadata["rows"].value) == (False, 1)
+    desk.bench.add({"b": "short"})
+    (mended,) = desk.run(["lengths"], keys=("a", "b")).get_asset_check_evaluations()
+    assert (mended.passed, mended.metadata["rows"].value) == (True, 1)
+    assert results_by_partition(desk)[-1] == ("b", True)
+    key = dg.AssetCheckKey(dg.AssetKey("lengths"), "values_in_range")
+    assert failed_partitions(desk.instance, key) == set()
+    (again,) = desk.run(["lengths"], keys=("a", "b")).get_asset_check_evaluations()
+    assert (again.passed, again.metadata["rows"].value) == (True, 0)
 
 
 def test_a_run_tells_outcomes_throughput_and_the_first_rows(desk):
@@ -281,22 +328,34 @@ def test_a_shard_of_which_only_some_items_were_asked_for_is_materialized_when_it
     assert sharded.materialized(rest) == {"words": [shard]}
 
 
-def test_an_output_marked_as_having_no_event_materializes_nothing():
-    """Guards the private key that the engine relies on against changes in Dagster."""
-    from audio_assets.orchestration.dagster_private import NO_EVENT
+def test_many_items_are_kept_for_a_run_and_its_tag_stays_short(desk):
+    keys = [f"n{index:03}" for index in range(40)]
+    desk.bench.add(dict.fromkeys(keys, "note"))
+    chosen = keys[3:30:2]
+    tags = items_tag(desk.bench.platform, chosen)
+    assert len(tags[ITEMS_TAG]) < 40
+    result = desk.run(["words"], keys=(keys[0], keys[-1]), tags=tags)
+    assert desk.materialized(result) == {"words": chosen}
+    assert items_tag(desk.bench.platform, chosen) == tags
 
-    partitions = dg.StaticPartitionsDefinition(["a", "b"])
 
-    @dg.multi_asset(specs=[dg.AssetSpec("probe", skippable=True, partitions_def=partitions)])
-    def compute(context):
-        context.log_event(dg.AssetMaterialization("probe", partition="b"))
-        yield dg.Output(None, output_name="probe", metadata={NO_EVENT: True})
+def test_a_run_whose_items_are_gone_says_so_and_computes_nothing(desk):
+    desk.bench.add(dict.fromkeys("abcd", "note"))
+    result = desk.run(["words"], tags={ITEMS_TAG: "stored:nowhere"})
+    (failure,) = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    assert "runs/nowhere.items cannot be read" in failure.cause.message
+    assert desk.bench.query("SELECT * FROM words") == []
 
-    tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "b"}
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = dg.materialize([compute], instance=instance, tags=tags)
-        assert result.success
-        assert instance.get_materialized_partitions(dg.AssetKey("probe")) == {"b"}
+
+def test_a_shard_with_a_stale_value_is_not_reported(sharded):
+    sharded.bench.add({f"n{index}": f"note {index}" for index in range(8)})
+    sharded.bench.run(["words"])
+    sharded.bench.add({"n0": "another note"})
+    partitions = Partitions(NOTE, 4)
+    stale = partitions.of(sharded.bench.platform.items(NOTE)["n0"])
+    others = {partitions.of(item) for item in sharded.bench.platform.items(NOTE).values()} - {stale}
+    result = sharded.run(["words"], keys=("00000", "00003"), tags={ITEMS_TAG: "n1"})
+    assert sharded.materialized(result) == {"words": sorted(others)}
 
 
 def test_a_table_of_failures_is_bounded_and_keeps_to_its_cells():

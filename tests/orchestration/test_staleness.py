@@ -1,4 +1,4 @@
-"""Dagster's own stale status: FRESH of what the planner calls up to date, STALE with its cause of the rest."""
+"""Dagster's own stale status: FRESH where the planner says up to date, STALE with its cause elsewhere."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from audio_assets.engine.declare.tables import ResultTable
 from audio_assets.engine.platform import Platform
 from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.definitions import build_definitions
+from audio_assets.orchestration.partitions import Partitions
 from tests.engine import toys
 from tests.engine.conftest import Bench, make_bench
 from tests.engine.test_training import mean_length
@@ -129,7 +130,7 @@ def make_desk(folder, instance: dg.DagsterInstance, **settings: object) -> Desk:
 
 @pytest.fixture
 def desk(tmp_path) -> Iterator[Desk]:
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         yield make_desk(tmp_path, instance)
 
 
@@ -228,6 +229,49 @@ def test_a_new_code_version_is_the_cause_that_is_named(desk: Desk):
     assets = [replace(a, code_version="2") if a is languages else a for a in ITEM_ASSETS]
     desk.bench.platform = replace(desk.platform, graph=AssetGraph.of(assets))
     assert desk.status() == {f"languages:{key}": "STALE CODE" for key in NOTES}
+
+
+def test_a_shard_is_stale_when_an_item_comes_to_it_and_fresh_when_that_is_computed(tmp_path):
+    with dg.DagsterInstance.ephemeral() as instance:
+        desk = make_desk(tmp_path, instance, partitions="shards:4")
+        desk.bench.add({f"n{index}": f"note {index}" for index in range(8)})
+        assert desk.run().success
+        assert desk.status() == {}
+        desk.bench.add({"new": "a new note"})
+        shard = Partitions(toys.NOTE, 4).of(desk.platform.items(toys.NOTE, ["new"])["new"])
+        sync_catalog(desk.platform, instance)
+        assert desk.status("words", "languages") == {
+            f"words:{shard}": "STALE DATA notes",
+            f"languages:{shard}": "STALE DATA notes DATA notes/language",
+        }
+        assert desk.run(keys=[shard]).success
+        assert desk.status() == {}
+
+
+def test_a_schedule_or_the_ui_finds_by_the_sensor_what_the_planner_says_of_collections(desk: Desk):
+    sensor = desk.definitions.resolve_sensor_def("up_to_date")
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    desk.bench.add(NOTES)
+    desk.run("lengths")
+
+    def tick(cursor: str | None) -> tuple[dict[str, tuple[bool, str]], str | None]:
+        told = sensor(dg.build_sensor_context(instance=desk.instance, cursor=cursor))
+        if isinstance(told, dg.SkipReason):
+            return {}, cursor
+        events = {e.asset_key.to_user_string(): e for e in told.asset_events}
+        return {n: (e.passed, e.metadata["state"].value) for n, e in events.items()}, told.cursor
+
+    first, cursor = tick(None)
+    assert first == {}  # what is not there yet is missing in the UI as it is
+    desk.compute("materialize_collections")
+    second, cursor = tick(cursor)
+    assert second == {"counts": (True, "ok")}
+    assert tick(cursor) == ({}, cursor)
+    desk.execute("UPDATE notes SET language = 'eesti' WHERE item = 'a'")
+    third, cursor = tick(cursor)
+    assert third == {"counts": (False, "stale")}
+    desk.execute("UPDATE notes SET path = path")
+    assert tick(cursor)[0] == {}
 
 
 def collection_of(desk: Desk, size: int) -> None:
