@@ -27,6 +27,7 @@ from audio_assets.assets.podcasts.laughter_predictor import (
 )
 from audio_assets.engine.declare.training_asset import Trained, TrainingAsset, TrainingError
 from audio_assets.engine.run.lightning_logger import TrackerLogger
+from audio_assets.resources.journal import Journal
 from audio_assets.resources.system_metrics import system_metrics
 from audio_assets.resources.tracking import Tracker
 from models.laughter.labels import frame_labels
@@ -173,17 +174,18 @@ def test_the_same_seed_gives_the_same_metrics_and_another_seed_others(tmp_path):
     assert first != pytest.approx(other, abs=1e-6)
 
 
-def test_streaming_and_two_processes_give_the_metrics_of_one(tmp_path):
+def test_streaming_and_two_processes_give_the_metrics_of_one(tmp_path, new_mlflow):
     config = QUICK.model_copy(update={"max_epochs": 5})
     alone = train(laughter_predictor, tmp_path / "1", config).metrics
     streamed = train(laughter_predictor, tmp_path / "2", config.model_copy(update={"streaming": True}))
+    uri = new_mlflow(tmp_path / "3" / "mlflow.db")
     together = train(
         laughter_predictor, tmp_path / "3", config.model_copy(update={"devices": 2}), is_tracked=True
     )
     for other in (streamed.metrics, together.metrics):
         for name in ("test_auprc", "test_auroc", "validation_auprc"):
             assert other[name] == pytest.approx(alone[name], abs=0.02), name
-    client = MlflowClient(f"sqlite:///{tmp_path}/3/mlflow.db")
+    client = MlflowClient(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("laughter").experiment_id])
     history = client.get_metric_history(run.info.run_id, "val_auprc")
     assert [metric.step for metric in history] == [0, 1, 2, 3, 4]  # once, not once for each process
@@ -197,7 +199,9 @@ def test_the_machine_is_watched_while_a_training_runs(tmp_path):
     with system_metrics(tracker, interval_s=60):  # resumed
         pass
     assert tracker.count("metrics", "train_") == 1
-    events = [e for e in tracker._events() if e["kind"] == "metrics" and "train_loss" not in e["values"]]
+    events = [
+        e for e in Journal(tmp_path).events() if e["kind"] == "metrics" and "train_loss" not in e["values"]
+    ]
     assert [event["step"] for event in events] == list(range(len(events))) and len(events) >= 2
     for name in ("cpu_utilization_percentage", "system_memory_usage_percentage"):
         assert all(0 <= event["values"][f"system/{name}"] <= 100 for event in events)
