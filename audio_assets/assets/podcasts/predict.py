@@ -1,10 +1,13 @@
 """Trained models on a file that is not in the catalog: what `audio-assets predict` does.
 
-The steps are the assets' own functions, so that a file is heard as an episode of the catalog would be.
+The steps are the assets' own functions, so that a file is heard as an episode of the catalog would be; and
+a worker computes them, so that a file that crashes a decoder ends with a message.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +15,18 @@ from typing import Any
 from audio_assets.assets.podcasts.dialogue_frames import BACKENDS, dialogue_frames
 from audio_assets.assets.podcasts.laughter_predictions import stored_frames, tell_laughter
 from audio_assets.assets.podcasts.speaker_turns import VOICE_ACTIVITY, speaker_turns
+from audio_assets.audio.decode import AudioError, readable
 from audio_assets.audio.signal import Signal
 from audio_assets.backends.weights import MissingWeightsError
+from audio_assets.engine.declare.outcomes import NotApplicable
 from audio_assets.engine.declare.roles import Role
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.run.isolated import usual_limits
 from audio_assets.engine.state.checkpoints import Checkpoint, latest_checkpoint
+from audio_assets.engine.workers.session import Crew, Died, Done, Emit, Limits, Raised, Step, Work
 from audio_assets.errors import UserError
+
+PREDICTOR = f"{__name__}:predictor"
 
 
 class PredictError(UserError, ValueError):
@@ -34,12 +43,23 @@ class Laugh:
     confidence: float
 
 
+@dataclass(frozen=True)
+class Model:
+    """What a worker needs: the checkpoint and its folder, and each role with the name of its backend."""
+
+    checkpoint: Checkpoint
+    folder: Path
+    voice_activity: tuple[Role, str]
+    dialogue_frames: tuple[Role, str]
+    limits: Limits
+
+
 def predict_laughter(platform: Platform, path: Path) -> list[Laugh]:
     """The laughs in an audio file, by the newest `laughter_predictor`, in order of time.
 
     Raises:
         PredictError: no predictor has been trained, its checkpoint is damaged or of frames of another
-            backend, or weights are missing.
+            backend, weights are missing, or the worker died of the file.
         AudioError: the file is no usable audio.
         NotApplicable: nobody speaks in it.
     """
@@ -50,23 +70,62 @@ def predict_laughter(platform: Platform, path: Path) -> list[Laugh]:
             "`audio-assets run laughter_predictor`, or try it with `audio-assets demo`."
         )
     settings = platform.settings
-    model = checkpoint.local(platform.objects, settings.home / "cache")
-    _check(checkpoint, model)
-    voice_activity, backend = _made(platform, VOICE_ACTIVITY), _made(platform, BACKENDS)
-    signal = Signal(path)
-    duration_s = sum(block.shape[1] for block in signal.blocks(30.0, 16_000, mono=True)) / 16_000
-    turns = speaker_turns(signal, None, voice_activity=voice_activity, record={"duration_s": duration_s})
-    laughs = []
-    for row in dialogue_frames(signal, turns, dialogue_frames=backend):
-        told = _told(model, stored_frames(row["frames"].data, row["context_frames"]), backend.name)
-        spans = zip(told["start_s"], told["end_s"], told["confidence"], strict=True)
-        laughs += [Laugh(start, end, row["user_speaker"], sure) for start, end, sure in spans]
-    return sorted(laughs, key=lambda laugh: (laugh.start_s, laugh.speaker))
+    model = Model(
+        checkpoint,
+        checkpoint.local(platform.objects, settings.home / "cache"),
+        (VOICE_ACTIVITY, settings.backend_of(VOICE_ACTIVITY.name)),
+        (BACKENDS, settings.backend_of(BACKENDS.name)),
+        usual_limits(settings),
+    )
+    crew = Crew(limits=model.limits, threads=None)
+    with closing(platform.session.map(Work(PREDICTOR, model), [path], crew)) as events:
+        for event in events:
+            match event:
+                case Done(_, laughs):
+                    return list(laughs)
+                case Died():
+                    raise PredictError(
+                        f"{readable(path)}: {event.reason}, while it computed {event.step or 'nothing yet'}."
+                    )
+                case Raised():
+                    raise _again(event)
+    raise AssertionError("a prediction ended without an end")
 
 
-def _made(platform: Platform, role: Role) -> Any:
+def _again(raised: Raised) -> Exception:
+    """What a worker raised, as this process raises it."""
+    for kind in (AudioError, NotApplicable):
+        if raised.is_a(kind):
+            return kind(raised.reason)
+    if raised.is_a(UserError):
+        return PredictError(raised.reason)
+    return RuntimeError(f"{raised.reason}\n{raised.detail}")
+
+
+def predictor(model: Model, emit: Emit) -> Callable[[Path], list[Laugh]]:
+    """For workers: what predicts the laughs of a file."""
+
+    def predict(path: Path) -> list[Laugh]:
+        _check(model.checkpoint, model.folder)
+        voice_activity, backend = _made(*model.voice_activity), _made(*model.dialogue_frames)
+        emit(Step("speaker_turns", model.limits))
+        signal = Signal(path)
+        duration_s = sum(block.shape[1] for block in signal.blocks(30.0, 16_000, mono=True)) / 16_000
+        turns = speaker_turns(signal, None, voice_activity=voice_activity, record={"duration_s": duration_s})
+        emit(Step("dialogue_frames", model.limits))
+        laughs = []
+        for row in dialogue_frames(signal, turns, dialogue_frames=backend):
+            frames = stored_frames(row["frames"].data, row["context_frames"])
+            told = _told(model.folder, frames, backend.name)
+            spans = zip(told["start_s"], told["end_s"], told["confidence"], strict=True)
+            laughs += [Laugh(start, end, row["user_speaker"], sure) for start, end, sure in spans]
+        return sorted(laughs, key=lambda laugh: (laugh.start_s, laugh.speaker))
+
+    return predict
+
+
+def _made(role: Role, choice: str) -> Any:
     """The backend of a role, with its weights."""
-    choice = platform.settings.backend_of(role.name)
     try:
         return role.backend(choice)()
     except (MissingWeightsError, FileNotFoundError) as error:
