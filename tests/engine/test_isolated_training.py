@@ -101,9 +101,7 @@ def test_whoever_has_the_workers_trains_the_same(bench, training, lines):
         ),
     ],
 )
-def test_a_worker_that_dies_fails_its_training_alone_and_says_why(
-    bench, training, act, limits, reason, children
-):
+def test_a_worker_that_dies_fails_its_training_alone_and_says_why(bench, training, act, limits, reason):
     result = failed(bench, training, replace(steps, **limits), act=act)
     assert (result.outcome, result.reason, result.died) == (Outcome.FAILED, reason, True)
     assert result.detail.endswith("the gradients explode" if act == "kill" else "")

@@ -256,29 +256,34 @@ def test_a_worker_that_rests_and_does_not_answer_is_replaced(session, monkeypatc
     assert gone(first[0])
 
 
-def test_a_thread_of_the_function_keeps_no_worker_alive():
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+@pytest.fixture
+def child():
+    """A worker process and our end of its pipe, with nobody between."""
     ours, theirs = Pipe()
     program = subprocess.Popen(
         [sys.executable, "-m", "audio_assets.engine.workers.child", str(theirs.fileno()), str(os.getpid())],
-        pass_fds=[theirs.fileno()], cwd=CHECKOUT, env=environment,
+        pass_fds=[theirs.fileno()], cwd=CHECKOUT, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     theirs.close()
     ours.send(Load(OBEY))
-    ours.send(Take(("thread 600",)))
-    assert [ours.recv() for _ in range(4)] == [Here(), Ready(), Began(), Returned(1)]
-    ours.close()  # nothing more is wanted
+    yield program, ours
+    program.kill()
+    program.wait()
+
+
+def test_a_thread_of_the_function_keeps_no_worker_alive(child):
+    program, pipe = child
+    pipe.send(Take(("thread 600",)))
+    assert [pipe.recv() for _ in range(4)] == [Here(), Ready(), Began(), Returned(1)]
+    pipe.close()  # nothing more is wanted
     assert program.wait(timeout=10) == 0
 
 
-def test_what_a_thread_emits_when_its_input_has_ended_is_dropped(session):
-    events = run(session, ("late 0.3",), ("sleep 0", "part a"))
-    session.close()
-    assert [event.value for event in events if isinstance(event, Part)] == ["a"]
-    with closing(session.map(OBEY, [("late 0.2",)], Crew(1, FAIR))) as events:
-        assert [type(event) for event in events] == [Done]
-        time.sleep(0.4)
-        assert len(workers_of(session)) == 1
+def test_what_a_thread_emits_when_its_input_has_ended_is_dropped(child):
+    _, pipe = child
+    pipe.send(Take(("late 0.2",)))
+    assert [pipe.recv() for _ in range(4)] == [Here(), Ready(), Began(), Returned(1)]
+    assert not pipe.poll(1.0)
 
 
 def test_a_worker_rests_for_a_while_only(monkeypatch):
