@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 from filelock import FileLock
@@ -125,3 +126,16 @@ def tones(tmp_path: Path) -> Iterator[Path]:
     for hertz in (220, 440, 880):
         write_tone(folder / f"tone {hertz}.wav", hertz)
     yield folder
+
+
+@pytest.fixture
+def children() -> Callable[[], set[int]]:
+    """A function that tells the workers which this process has had since the test began."""
+
+    def workers() -> set[int]:
+        name = "audio_assets.engine.workers.child"
+        found = psutil.Process().children(recursive=True)
+        return {child.pid for child in found if any(name in part for part in child.cmdline())}
+
+    before = workers()
+    return lambda: workers() - before

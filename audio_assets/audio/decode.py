@@ -23,6 +23,7 @@ from audio_assets.audio.chunk import reblock
 from audio_assets.audio.downmix import Samples
 from audio_assets.audio.libsndfile import SoundfileReader
 from audio_assets.audio.reader import AudioFormat, Reader, UnreadableError
+from audio_assets.errors import UserError
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
 """Rates outside are taken for damaged headers."""
@@ -36,7 +37,7 @@ _SLAB = 2**22
 _LIBSNDFILE_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b".snd", b"caff")
 
 
-class AudioError(Exception):
+class AudioError(UserError):
     """A file that cannot be used as audio; the message names it and says why, in one sentence."""
 
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import base64
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -23,8 +21,7 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from audio_assets.audio.decode import AudioError, readable
-from audio_assets.audio.signal import Signal
+from audio_assets.audio.decode import readable
 from audio_assets.engine.declare.tables import Item, ItemKind
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.state.rows import RowsByItem, rows_by_item
@@ -34,11 +31,9 @@ from audio_assets.report.collection import Collection, read_collection
 from audio_assets.report.index import Shelf, shelf_of
 from audio_assets.report.page import Page, number
 from audio_assets.report.pages import fill_page, start_page
-from audio_assets.report.sound import Preview, mix_preview, stem_preview
+from audio_assets.report.previews import Source, Wanted, previews
 from audio_assets.report.timeline import beat_paths, clock, ruler
 from audio_assets.resources.files import write_file
-from audio_assets.resources.objects import ObjectError
-from audio_assets.settings import available_cores
 
 TEMPLATES = Path(__file__).parent / "templates"
 ITEMS_AT_ONCE = 32
@@ -56,14 +51,6 @@ class Written:
     index: Path
     pages: list[Path] = field(default_factory=list)
     silent: list[tuple[str, str]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Source:
-    """Something to listen to on a page."""
-
-    name: str
-    preview: Preview
 
 
 def write_report(platform: Platform, items: Sequence[str] | None, folder: Path) -> Written:
@@ -155,20 +142,9 @@ def _sound(
     """The mix and the stems to listen to, or none and why."""
     rows = {row["stem"]: row["audio"] for row in stems if row["audio"] and not row.get("is_silent")}
     names = [*(n for n in STEM_ORDER if n in rows), *sorted(rows.keys() - set(STEM_ORDER))]
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(available_cores()) as pool:
-        mix = pool.submit(lambda: mix_preview(kind.open(item), item.size, len(names)))
-        others = {
-            name: pool.submit(_stem, platform, rows[name], Path(folder), item.size, len(names))
-            for name in names
-        }
-        try:
-            return [Source("mix", mix.result()), *(Source(n, o.result()) for n, o in others.items())], ""
-        except (AudioError, ObjectError, OSError) as error:
-            return [], str(error)
-
-
-def _stem(platform: Platform, key: str, folder: Path, duration_s: float, stems: int) -> Preview:
-    return stem_preview(Signal(platform.objects.local_file(key, folder)), duration_s, stems)
+    wanted = [Wanted("mix", item, None, len(names))]
+    wanted += [Wanted(name, item, rows[name], len(names)) for name in names]
+    return previews(platform, kind, wanted)
 
 
 def _write(path: Path, template: str, **values: Any) -> None:

@@ -20,6 +20,7 @@ from audio_assets.engine import PredictError
 from audio_assets.engine.declare.training_asset import Trained, Training, training_asset
 from audio_assets.engine.run.trainings import training_states
 from audio_assets.engine.state.ledger import arrow_table, insert_rows
+from audio_assets.engine.workers.local import LocalSession
 from audio_assets.settings import get_settings, unknown_backends, unknown_variables
 from tests.engine import toys
 from tests.engine.conftest import make_bench
@@ -47,6 +48,16 @@ def forget() -> None:
         current_platform().lake.close()
     current_platform.cache_clear()
     get_settings.cache_clear()
+
+
+def test_workers_end_with_the_command_that_had_them(command, tones, children, monkeypatch):
+    at_rest = []
+    close = LocalSession.close
+    monkeypatch.setattr(LocalSession, "close", lambda self: at_rest.extend(self.resting) or close(self))
+    code, out, _ = command("ingest", str(tones), "--as", "track")
+    assert (code, out.partition(",")[0]) == (0, "3 new")
+    assert at_rest
+    assert children() == set()
 
 
 @pytest.mark.parametrize("name", ["doctor", "ui", "status"])

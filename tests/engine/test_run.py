@@ -25,7 +25,6 @@ from tests.engine import toys
 from tests.engine.conftest import ALL, Bench, make_bench
 from tests.engine.gpu_toys import sights
 from tests.engine.workers.forking import ForkingSession
-from tests.engine.workers.test_local import children
 
 NOTES = {"a": "two words", "b": "fail now", "c": "silent here", "d": "three small words"}
 EVERY = ["lengths", "words", "ratios", "remarks", "copies"]
@@ -298,7 +297,7 @@ def test_chunks_are_stored_before_they_are_handed_out_and_are_no_larger_than_set
     assert max(sizes) == 4, "2 items × 2 assets: half a chunk, while the other half is computed"
 
 
-def test_no_worker_is_left_after_a_run_nor_after_one_whose_consumer_raises(bench):
+def test_no_worker_is_left_after_a_run_nor_after_one_whose_consumer_raises(bench, children):
     bench.add(dict.fromkeys("abcdef", "slow 0.1"))
 
     def fail(chunk):

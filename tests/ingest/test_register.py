@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from audio_assets.assemble import build_platform
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.workers.session import Emit
+from audio_assets.ingest import register as module
+from audio_assets.ingest.folders import Kind
+from audio_assets.ingest.inspect import FileToInspect, Recording, inspector
 from audio_assets.ingest.register import register
 from audio_assets.settings import Settings
 from tests.conftest import write_tone
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Platform:
+def platform(tmp_path: Path) -> Iterator[Platform]:
     platform = build_platform(Settings(home=tmp_path / "home", workers=1))
     platform.prepare()
-    return platform
+    yield platform
+    platform.session.close()
 
 
 @pytest.fixture
@@ -63,3 +73,32 @@ def test_no_more_files_are_read_than_the_limit_and_the_rest_is_not_called_known(
     broken.unlink()
     report = register(platform, [broken.parent], limit=2)
     assert (report.added, report.known) == (2, 0)
+
+
+def inspector_with_a_crash(kind: Kind | None, emit: Emit) -> Callable[[FileToInspect], Recording]:
+    """Stands for a decoder that dies of one file and goes round for ever on another."""
+    inspected = inspector(kind, emit)
+
+    def inspect_or_crash(file: FileToInspect) -> Recording:
+        if file.path.stem == "deadly":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        while file.path.stem == "endless":
+            time.sleep(0.1)
+        return inspected(file)
+
+    return inspect_or_crash
+
+
+def test_a_file_that_kills_its_worker_is_rejected_with_the_reason_and_the_others_are_registered(
+    platform: Platform, tmp_path: Path, monkeypatch
+):
+    for name in ("deadly", "endless", "fine"):
+        write_tone(tmp_path / "music" / f"{name}.wav", 300 + len(name))
+    monkeypatch.setattr(module, "INSPECTOR", f"{__name__}:inspector_with_a_crash")
+    settings = platform.settings.model_copy(update={"time_limit_s": 1.0})
+    report = register(replace(platform, settings=settings), [tmp_path / "music"], kind="track")
+    assert report.added == 1
+    assert {Path(path).stem: reason for path, reason in report.rejected} == {
+        "deadly": "the worker died: killed by SIGSEGV",
+        "endless": "the worker took longer than 1 s (AUDIO_ASSETS_TIME_LIMIT_S)",
+    }

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
+import signal
 import time
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -17,9 +20,12 @@ from PIL import Image
 
 from audio_assets.audio.encode import encode_flac
 from audio_assets.audio.signal import Signal
+from audio_assets.engine import Item
+from audio_assets.ingest.catalog import TRACK, open_recording
 from audio_assets.report import ReportError, write_report
 from audio_assets.report.collection import Distribution
 from audio_assets.report.pictures import SPECTRUM_COLUMNS, WAVE_COLUMNS, Canvas
+from audio_assets.report.previews import Wanted, previews
 from audio_assets.report.sound import PAGE_BYTES, mix_preview
 from tests.features.music import sine
 from tests.small_catalog import SmallCatalog
@@ -256,6 +262,22 @@ def test_an_item_without_sound_still_has_its_page(pages, report):
     assert not pages[GONE].all("audio")
     assert "the file is gone" in pages[GONE].text
     assert "2 values could not be computed" in pages[GONE].text
+
+
+def open_with_a_crash(item: Item) -> Signal:
+    """Stands for a decoder that dies of what is in a file."""
+    if item.key == ODD:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return open_recording(item)
+
+
+def test_a_file_that_crashes_a_decoder_costs_its_own_sound_and_no_more(catalog):
+    platform, kind = catalog.platform, replace(TRACK, open=open_with_a_crash)
+    items = platform.items(TRACK)
+    wanted = {key: [Wanted("mix", items[key], None, 0)] for key in (ODD, QUIET)}
+    assert previews(platform, kind, wanted[ODD]) == ([], "the worker died: killed by SIGSEGV")
+    ((heard,), reason) = previews(platform, kind, wanted[QUIET])
+    assert (heard.name, heard.preview.duration_s, reason) == ("mix", 1.0, "")
 
 
 def test_silence_eight_channels_and_speech_are_no_trouble(pages):

@@ -1,6 +1,7 @@
 """Laughter in an audio file that is not in the catalog: how the model of `laughter_predictor` is used.
 
-The steps are the assets' own functions, so that a file is heard as an episode of the catalog would be.
+The steps are the assets' own functions, so that a file is heard as an episode of the catalog would be; and
+a worker computes them, so that a file that crashes a decoder ends with a message.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ from audio_assets.assets.podcasts.laughter_predictor import (
 )
 from audio_assets.engine.declare.training_asset import Trained, TrainingAsset, TrainingError
 from audio_assets.engine.run.lightning_logger import TrackerLogger
+from audio_assets.engine.workers.local import LocalSession
+from audio_assets.engine.workers.session import Crew, Done, Work
 from audio_assets.resources.journal import Journal
 from audio_assets.resources.system_metrics import system_metrics
 from audio_assets.resources.tracking import Tracker
@@ -113,6 +115,20 @@ def train(asset: TrainingAsset, folder: Path, config: Any, **lessons: Any) -> Tr
     return asset.fn(Lessons(folder, asset.name, **lessons), config)
 
 
+def trainer(folder: Path, _: Any) -> Any:
+    """For workers: the predictor on `Lessons` that are tracked."""
+    return lambda config: train(laughter_predictor, folder, config, is_tracked=True)
+
+
+def train_on_worker(folder: Path, config: LaughterConfig) -> Trained:
+    """Where trainings run, whose processes are then children of a worker."""
+    work = Work(f"{__name__}:trainer", folder)
+    with LocalSession() as session:
+        (event,) = session.map(work, [config], Crew(threads=None))
+    assert isinstance(event, Done), event
+    return event.value
+
+
 def values(trained: Trained, split: str = "test") -> dict[str, Any]:
     (rows,) = trained.evaluation.values()
     return {row["metric"]: row for row in rows if row["split"] == split}
@@ -179,9 +195,7 @@ def test_streaming_and_two_processes_give_the_metrics_of_one(tmp_path, new_mlflo
     alone = train(laughter_predictor, tmp_path / "1", config).metrics
     streamed = train(laughter_predictor, tmp_path / "2", config.model_copy(update={"streaming": True}))
     uri = new_mlflow(tmp_path / "3" / "mlflow.db")
-    together = train(
-        laughter_predictor, tmp_path / "3", config.model_copy(update={"devices": 2}), is_tracked=True
-    )
+    together = train_on_worker(tmp_path / "3", config.model_copy(update={"devices": 2}))
     for other in (streamed.metrics, together.metrics):
         for name in ("test_auprc", "test_auroc", "validation_auprc"):
             assert other[name] == pytest.approx(alone[name], abs=0.02), name

@@ -34,13 +34,6 @@ def session():
         yield session
 
 
-def children() -> set[int]:
-    """The workers of this process; other tests may have left a resource tracker."""
-    name = "audio_assets.engine.workers.child"
-    found = psutil.Process().children(recursive=True)
-    return {child.pid for child in found if any(name in part for part in child.cmdline())}
-
-
 def workers_of(session, *words, work=OBEY, **crew) -> list[int]:
     """The processes that obeyed."""
     events = session.map(work, [("pid", *words)], Crew(limits=FAIR, **crew))
@@ -122,7 +115,9 @@ def test_a_child_that_has_left_the_group_of_a_worker_ends_with_it(session):
     assert gone(died["runaway 600", "sleep 600"].parts[0])
 
 
-def test_workers_that_end_while_they_load_end_the_work_with_their_last_words(session, tmp_path, monkeypatch):
+def test_workers_that_end_while_they_load_end_the_work_with_their_last_words(
+    session, tmp_path, monkeypatch, children
+):
     (tmp_path / "hasty.py").write_text("import sys; sys.exit('not today')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(WorkerError, match=r"it ended with exit code 1\. not today"):
@@ -140,7 +135,7 @@ def test_an_input_that_kills_workers_before_it_begins_ends_the_work_instead_of_g
     assert len(started) == 3
 
 
-def test_whoever_still_waits_for_events_when_the_session_is_closed_is_told(session):
+def test_whoever_still_waits_for_events_when_the_session_is_closed_is_told(session, children):
     with closing(session.map(OBEY, [("pid", "sleep 600"), ("pid",)], Crew(2, FAIR))) as events:
         next(events)
         session.close()
@@ -232,7 +227,7 @@ def test_a_worker_that_rests_does_whatever_comes_next(session):
     assert session.resting == []
 
 
-def test_sessions_share_no_workers_and_end_theirs(session):
+def test_sessions_share_no_workers_and_end_theirs(session, children):
     with LocalSession() as other:
         assert workers_of(session) != workers_of(other)
     assert children() == set(session.resting) != set()
@@ -240,7 +235,7 @@ def test_sessions_share_no_workers_and_end_theirs(session):
     assert children() == set()
 
 
-def test_a_session_that_nobody_holds_any_more_ends_its_workers():
+def test_a_session_that_nobody_holds_any_more_ends_its_workers(children):
     workers_of(LocalSession())
     assert children() == set()
 
@@ -261,29 +256,34 @@ def test_a_worker_that_rests_and_does_not_answer_is_replaced(session, monkeypatc
     assert gone(first[0])
 
 
-def test_a_thread_of_the_function_keeps_no_worker_alive():
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+@pytest.fixture
+def child():
+    """A worker process and our end of its pipe, with nobody between."""
     ours, theirs = Pipe()
     program = subprocess.Popen(
         [sys.executable, "-m", "audio_assets.engine.workers.child", str(theirs.fileno()), str(os.getpid())],
-        pass_fds=[theirs.fileno()], cwd=CHECKOUT, env=environment,
+        pass_fds=[theirs.fileno()], cwd=CHECKOUT, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     theirs.close()
     ours.send(Load(OBEY))
-    ours.send(Take(("thread 600",)))
-    assert [ours.recv() for _ in range(4)] == [Here(), Ready(), Began(), Returned(1)]
-    ours.close()  # nothing more is wanted
+    yield program, ours
+    program.kill()
+    program.wait()
+
+
+def test_a_thread_of_the_function_keeps_no_worker_alive(child):
+    program, pipe = child
+    pipe.send(Take(("thread 600",)))
+    assert [pipe.recv() for _ in range(4)] == [Here(), Ready(), Began(), Returned(1)]
+    pipe.close()  # nothing more is wanted
     assert program.wait(timeout=10) == 0
 
 
-def test_what_a_thread_emits_when_its_input_has_ended_is_dropped(session):
-    events = run(session, ("late 0.3",), ("sleep 0", "part a"))
-    session.close()
-    assert [event.value for event in events if isinstance(event, Part)] == ["a"]
-    with closing(session.map(OBEY, [("late 0.2",)], Crew(1, FAIR))) as events:
-        assert [type(event) for event in events] == [Done]
-        time.sleep(0.4)
-        assert len(workers_of(session)) == 1
+def test_what_a_thread_emits_when_its_input_has_ended_is_dropped(child):
+    _, pipe = child
+    pipe.send(Take(("late 0.2",)))
+    assert [pipe.recv() for _ in range(4)] == [Here(), Ready(), Began(), Returned(1)]
+    assert not pipe.poll(1.0)
 
 
 def test_a_worker_rests_for_a_while_only(monkeypatch):
