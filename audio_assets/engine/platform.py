@@ -21,6 +21,7 @@ from audio_assets.engine.state.adoption import (
     SHOWN,
     Adopted,
     adopted_checkpoints,
+    settle_shown,
     shown_checkpoints,
 )
 from audio_assets.engine.state.checkpoints import CHECKPOINTS, TRAINING_ITEMS, TRAINING_SOURCES, Checkpoint
@@ -157,6 +158,15 @@ class Platform:
             adopted={name: found.checkpoint.checkpoint for name, found in adopted.items()},
             shown=shown_checkpoints(self.lake) if uses_models else {},
         )
+
+    def settle_shown(self, names: Iterable[str]) -> None:
+        """Let the views of assets among `names` show the values of the adopted checkpoints that are complete."""
+        wanted = set(names)
+        assets = [asset for asset in self.graph.item_assets if asset.name in wanted and asset.model]
+        adopted = self.adopted(asset.name for asset in assets)
+        for asset in assets:
+            if asset.model in adopted:
+                settle_shown(self.lake, asset, adopted[asset.model].checkpoint.checkpoint)
 
     @cached_property
     def _all_tables(self) -> dict[str, Sequence[Column]]:

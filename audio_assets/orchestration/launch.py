@@ -164,6 +164,7 @@ class _Launcher:
                     on_plan(plan)
                     observer().planned({n: part.count + part.later for n, part in plan.assets.items()})
                 if plan.is_empty or self._errors or todo == before:
+                    self._platform.settle_shown(self._names)
                     return Finished(tuple(self._run_ids), tuple(self._errors), plan)
                 self._stage(plan, id, options)
             finally:

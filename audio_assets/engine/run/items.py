@@ -187,6 +187,7 @@ class BundleRun:
         with closing(computing) as results:
             for chunk in self._chunks(results, full):
                 yield self._store(chunk)
+                self._platform.settle_shown(asset.name for asset in self._assets)
                 for summary in self.summaries.values():
                     summary.wall_s = time.monotonic() - started
 

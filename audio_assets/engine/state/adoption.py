@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 
 import duckdb
 
+from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.tables import BOOLEAN, TEXT, TIMESTAMP, Column, Table
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.state.checkpoints import Checkpoint, checkpoints_of
+from audio_assets.engine.state.ledger import LEDGER
 from audio_assets.engine.state.rows import arrow_table, insert_rows
 from audio_assets.resources.lake import Lake, quote
 
@@ -85,8 +87,28 @@ def adopt(connection: duckdb.DuckDBPyConnection, checkpoint: Checkpoint, *, is_p
     insert_rows(connection, ADOPTIONS.name, arrow_table(ADOPTIONS.columns, [row]))
 
 
-def show(lake: Lake, asset: str, checkpoint: str) -> None:
-    """Let an asset's view show the values of a checkpoint."""
+def settle_shown(lake: Lake, asset: ItemAsset, checkpoint: str) -> None:
+    """Let an asset's view show the values of the adopted checkpoint, once they are complete.
+
+    They are when every item that has a value of the checkpoint shown until now has been tried with the adopted
+    one; where nothing is shown yet, at once.
+    """
+    shown = shown_checkpoints(lake).get(asset.name)
+    if shown == checkpoint:
+        return
+    if shown is not None:
+        entries = f"SELECT item FROM {LEDGER.name} WHERE asset = {quote(asset.name)} AND checkpoint = "
+        ((left,),) = lake.rows(
+            f"SELECT count(*) FROM ({entries}{quote(shown)} AND outcome IN ('ok', 'not_applicable')) "
+            f'SEMI JOIN "{asset.item.plural}" USING (item) '
+            f"ANTI JOIN ({entries}{quote(checkpoint)}) USING (item)"
+        )
+        if left:
+            return
+    _show(lake, asset.name, checkpoint)
+
+
+def _show(lake: Lake, asset: str, checkpoint: str) -> None:
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"DELETE FROM {SHOWN.name} WHERE asset = {quote(asset)}")
