@@ -12,7 +12,9 @@ The DuckDB extensions come from wheels; nothing is fetched at run time.
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -193,6 +195,9 @@ class Lake:
         )
         try:
             connection.execute("SET enable_progress_bar = false")
+            # What does not fit in memory; otherwise it would go to the working directory.
+            spilled = Path(tempfile.gettempdir()) / f"audio-assets-duckdb-{os.getpid()}"
+            connection.execute(f"SET temp_directory = {quote(str(spilled))}")
             self._load_extensions(connection)
             self._attach(connection)
         except duckdb.Error as error:

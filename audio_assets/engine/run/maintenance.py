@@ -13,7 +13,8 @@ from audio_assets.engine.declare.tables import OBJECT, Column
 from audio_assets.engine.platform import DICTIONARY, Platform
 from audio_assets.engine.run.tracked import settle_mlflow_runs
 from audio_assets.engine.run.trainings import kept_snapshot
-from audio_assets.resources.lake import LakeError
+from audio_assets.engine.state.adoption import shown_checkpoints
+from audio_assets.resources.lake import LakeError, quote, quoted
 from audio_assets.resources.tracking import flush_all, training_root
 
 
@@ -29,6 +30,7 @@ def maintain(platform: Platform, keep_days: int) -> Collected:
     """Merge small files, expire snapshots older than `keep_days`, delete objects no table names."""
     platform.prepare()
     before = datetime.now(UTC) - timedelta(days=keep_days)
+    _drop_values_of_old_checkpoints(platform, before)
     kept = _snapshots_of_checkpoints(platform)
     _call(platform, "ducklake_flush_inlined_data('lake')")
     _call(platform, "ducklake_merge_adjacent_files('lake')")
@@ -44,6 +46,32 @@ def maintain(platform: Platform, keep_days: int) -> Collected:
     flush_all(platform.settings)  # what MLflow could not be told while it was away
     settle_mlflow_runs(platform)
     return Collected(len(expired), collect_objects(platform, before))
+
+
+def _drop_values_of_old_checkpoints(platform: Platform, before: datetime) -> None:
+    """Delete values, older than `before`, of checkpoints that are neither adopted nor shown any more."""
+    assets = [asset for asset in platform.graph.item_assets if asset.model]
+    adopted = platform.adopted(asset.name for asset in assets)
+    shown = shown_checkpoints(platform.lake)
+    for asset in assets:
+        kept = {shown.get(asset.name)}
+        if asset.model in adopted:
+            kept.add(adopted[asset.model].checkpoint.checkpoint)
+        old = (
+            f"asset = {quote(asset.name)} AND computed_at < {quote(before.isoformat())}::TIMESTAMPTZ "
+            f"AND checkpoint NOT IN (SELECT unnest({quoted(filter(None, kept))}))"
+        )
+
+        def change(
+            connection: duckdb.DuckDBPyConnection, old: str = old, stored: str = asset.table.stored_as
+        ) -> None:
+            connection.execute(
+                f'DELETE FROM "{stored}" WHERE (item, checkpoint) IN '
+                f"(SELECT (item, checkpoint) FROM ledger WHERE {old})"
+            )
+            connection.execute(f"DELETE FROM ledger WHERE {old}")
+
+        platform.lake.write(change)
 
 
 def _call(platform: Platform, procedure: str, *parameters: object) -> None:

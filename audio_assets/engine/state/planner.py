@@ -14,7 +14,8 @@ to compute.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from audio_assets.engine.state.ledger import DEATHS_TO_QUARANTINE, LEDGER
 from audio_assets.engine.state.states import DEFAULT, RunOptions, State, Why
 from audio_assets.resources.lake import Lake, quote, quoted
 
+MEMORY = "2GiB"
 OUTCOMES = tuple(Outcome)
 STATES = tuple(State)
 WHYS = tuple(Why)
@@ -135,8 +137,18 @@ def make_plan(lake: Lake, question: Question, keep: Path | None = None) -> Plan:
     There is a Parquet file for each bundle, largest items first: asset, item, fingerprint, the upstream
     fingerprints in the asset's order, and the workers that died of it so far.
     """
-    with lake.get_connection() as connection:
+    with lake.get_connection() as connection, _bounded(connection):
         return _Planning(connection, question).plan(keep)
+
+
+@contextmanager
+def _bounded(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let DuckDB hold no more than `MEMORY` within the block; the rest goes to its temporary folder."""
+    connection.execute(f"SET memory_limit = {quote(MEMORY)}")
+    try:
+        yield
+    finally:
+        connection.execute("RESET memory_limit")
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,7 @@ class TrainingItem:
 
 def read_training(lake: Lake, question: Question) -> tuple[AssetPlan, list[TrainingItem]]:
     """Where the one training that the question selects stands, and the items that are ready for it."""
-    with lake.get_connection() as connection:
+    with lake.get_connection() as connection, _bounded(connection):
         planning = _Planning(connection, question)
         (part,) = planning.plan(None).assets.values()
         return part, planning.training_items(part.asset)
