@@ -26,8 +26,8 @@ def _check_models() -> None:
     own = Path(__file__).resolve().parent.parent / "models"
     if not any(Path(place).resolve() == own for place in places):
         raise ImportError(
-            f"audio-assets comes with a package `models`, which {places[-1] if places else 'nothing'} is found "
-            f"instead of: rename that, or put {own.parent} before it on the path (PYTHONPATH)."
+            f"audio-assets comes with a package `models`, and Python finds {places[-1] if places else 'none'} instead: "
+            f"rename that, or put {own.parent} before it on the path (PYTHONPATH)."
         )
 
 

@@ -15,6 +15,7 @@ def test_a_module_that_shadows_the_networks_is_named_when_the_package_is_importe
     paths = os.pathsep.join([str(tmp_path), str(CHECKOUT)])
     done = subprocess.run(
         [sys.executable, "-c", "import audio_assets"],
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
