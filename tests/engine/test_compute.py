@@ -11,6 +11,7 @@ from audio_assets.engine.declare.outcomes import ItemResult
 from audio_assets.engine.workers.compute import Computer
 from audio_assets.engine.workers.tasks import ItemTask, Task, WorkerSetup
 from audio_assets.resources.objects import Objects
+from audio_assets.settings import Settings
 from tests.engine.toys import NOTE
 
 
@@ -30,9 +31,10 @@ class Scale:
 WEIGHTS = Table("weights", NOTE, [Column("grams", INTEGER, doc="Weight")])
 
 
-@item_asset(
-    table=WEIGHTS, group="toys", code_version="1", roles=[Role("scale", {"embedded": f"{__name__}:Scale"})]
-)
+SCALE_ROLE = Role("scale", {"embedded": f"{__name__}:Scale"})
+
+
+@item_asset(table=WEIGHTS, group="toys", code_version="1", roles=[SCALE_ROLE])
 def weights(note: str, *, scale: Scale) -> dict[str, int]:
     return {"grams": len(note)}
 
@@ -44,7 +46,7 @@ def new_scale(monkeypatch):
 
 
 def compute(folder: Path, count: int) -> list[ItemResult]:
-    choices = {"scale": "embedded"}
+    choices = {"scale": SCALE_ROLE.player(Settings(home=folder))}
     setup = WorkerSetup(
         assets=(weights.reference,),
         code={"weights": weights.code(choices).digest},
