@@ -18,17 +18,18 @@ import pytest
 
 from audio_assets.engine import Item, ItemAsset, Outcome
 from audio_assets.engine.declare.outcomes import ItemResult
+from audio_assets.engine.declare.roles import BackendSettings, Player
 from audio_assets.engine.workers import child as worker
 from audio_assets.engine.workers import process as worker_process
 from audio_assets.engine.workers.local import LocalWorkers, after_death
 from audio_assets.engine.workers.process import WorkerDied, WorkerError, WorkerProcess
 from audio_assets.engine.workers.tasks import REST, ItemTask, Limits, Task, Upstream, WorkerSetup
 from audio_assets.resources.objects import Objects
-from tests.engine.gpu_toys import sights
+from tests.engine.gpu_toys import SIGHT, sights
 from tests.engine.toys import bombs, copies, lengths, ratios, remarks, words
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-CHOICES = {"sight": "published"}
+CHOICES = {"sight": Player(SIGHT, "published", BackendSettings(weights=Path("w"), cache=Path("c")))}
 
 
 class Yard:
