@@ -12,6 +12,7 @@ from audio_assets.engine.declare.outcomes import ItemResult
 from audio_assets.engine.run.compute import Computer
 from audio_assets.engine.run.tasks import ItemTask, Task, WorkerSetup
 from audio_assets.resources.objects import Objects
+from audio_assets.settings import Settings
 from tests.engine.toys import NOTE
 
 
@@ -31,9 +32,10 @@ class Scale:
 WEIGHTS = Table("weights", NOTE, [Column("grams", INTEGER, doc="Weight")])
 
 
-@item_asset(
-    table=WEIGHTS, group="toys", code_version="1", roles=[Role("scale", {"embedded": f"{__name__}:Scale"})]
-)
+SCALE_ROLE = Role("scale", {"embedded": f"{__name__}:Scale"})
+
+
+@item_asset(table=WEIGHTS, group="toys", code_version="1", roles=[SCALE_ROLE])
 def weights(note: str, *, scale: Scale) -> dict[str, int]:
     return {"grams": len(note)}
 
@@ -46,7 +48,7 @@ def new_scale(monkeypatch):
 
 def computed(folder: Path, asset: ItemAsset, tasks: Sequence[Sequence[str]]) -> list[ItemResult]:
     """The results of tasks of so many notes each."""
-    choices = {"scale": "embedded"}
+    choices = {role.name: role.player(Settings(home=folder)) for role in asset.roles}
     setup = WorkerSetup(
         assets=(asset.reference,),
         code={asset.name: asset.code(choices).digest},
