@@ -19,7 +19,7 @@ from audio_assets.orchestration.partitions import Partitions
 from tests.engine import toys
 from tests.engine.conftest import Bench, make_bench
 from tests.engine.test_training import mean_length
-from tests.orchestration.tongues import chains, counts, languages
+from tests.orchestration.tongues import chains, counts, judgements, languages
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 ITEM_ASSETS = (toys.lengths, languages, chains)
@@ -93,7 +93,7 @@ class Desk:
 
 
 def make_desk(folder, instance: dg.DagsterInstance, **settings: object) -> Desk:
-    bench = make_bench(folder, ITEM_ASSETS, **{"workers": 1, **settings})
+    bench = make_bench(folder, (*ITEM_ASSETS, judgements), **{"workers": 1, **settings})
     declared = [*bench.platform.tables["notes"], Column("language", TEXT, doc="Language")]
     platform = replace(
         bench.platform,
@@ -302,9 +302,25 @@ def test_of_50_items_dagster_itself_says_whether_a_collection_and_a_training_are
     assert desk.status(*ALL) == {}
 
 
+def test_what_a_checkpoint_made_is_stale_when_there_is_another(desk: Desk):
+    collection_of(desk, 3)
+    desk.run("judgements")
+    assert desk.bench.query("SELECT DISTINCT has_model FROM judgements") == [(True,)]
+    assert desk.status("judgements") == {}
+    desk.bench.add({"n003": "one more"})
+    desk.run("lengths")
+    desk.compute("train_mean_length")
+    assert desk.status("judgements", keys=["n000"]) == {"judgements:n000": "STALE DATA mean_length"}
+    desk.run("judgements")
+    assert desk.status("judgements") == {}
+
+
 def test_of_150_items_the_planner_says_it_by_a_check(desk: Desk):
     collection_of(desk, 150)
     assert desk.status(*ALL) == {}
+    keys = [dg.AssetCheckKey(dg.AssetKey(name), "up_to_date") for name in ("counts", "mean_length")]
+    latest = desk.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    assert {record.status.value for record in latest.values()} == {"SUCCEEDED"}  # asked with each run
     assert check(desk, "counts") and check(desk, "mean_length")
     (desk.bench.folder / "n007.txt").write_text("quite another note")
     desk.bench.add({"n007": "quite another note"})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from audio_assets.engine import INTEGER, Column, Table, item_asset
+from pathlib import Path
+
+from audio_assets.engine import BOOLEAN, INTEGER, Column, Table, item_asset
 from audio_assets.engine.declare.collection_asset import Collection, collection_asset
 from audio_assets.engine.declare.tables import ResultTable
 from tests.engine import toys
 
 LANGUAGES = Table("languages", toys.NOTE, [Column("letters", INTEGER, doc="Letters of the language's name")])
 CHAINS = Table("chains", toys.NOTE, [Column("sum", INTEGER, doc="Letters and characters")])
+JUDGEMENTS = Table("judgements", toys.NOTE, [Column("has_model", BOOLEAN, doc="Made by a checkpoint")])
 COUNTS = ResultTable("counts", [Column("letters", INTEGER, doc="All letters")], "Counts.")
 
 
@@ -20,6 +23,11 @@ def languages(note: str, *, record: dict[str, object]) -> dict[str, int]:
 @item_asset(table=CHAINS, group="toys", code_version="1", bundle="tongues")
 def chains(note: str, languages: dict[str, int], lengths: dict[str, int]) -> dict[str, int]:
     return {"sum": languages["letters"] + lengths["characters"]}
+
+
+@item_asset(table=JUDGEMENTS, group="toys", code_version="1", model="mean_length")
+def judgements(note: str, *, model: Path) -> dict[str, bool]:
+    return {"has_model": (model / "model.safetensors").is_file()}
 
 
 @collection_asset(
