@@ -116,7 +116,7 @@ def quick_lake(settings: Settings) -> Lake:
 
 
 def make_bench(folder: Path, assets: Iterable[Asset] = ALL, **settings: object) -> Bench:
-    chosen = Settings(home=folder / "home", workers=2, **settings)
+    chosen = Settings(**{"home": folder / "home", "workers": 2, **settings})
     platform = Platform(
         settings=chosen,
         graph=AssetGraph.of(assets),
