@@ -20,7 +20,7 @@ from audio_assets.engine.run.items import BundleRun, Summary
 from audio_assets.engine.state.catalog import catalog_tables, write_items
 from audio_assets.engine.state.kept import keep_plan
 from audio_assets.engine.state.ledger import Computed
-from audio_assets.engine.state.planner import Plan
+from audio_assets.engine.state.plans import Plan
 from audio_assets.engine.state.states import DEFAULT, RunOptions, State
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects

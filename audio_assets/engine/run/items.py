@@ -30,7 +30,7 @@ from audio_assets.engine.state.ledger import (
     with_quarantine,
     write_results,
 )
-from audio_assets.engine.state.planner import value_fingerprint
+from audio_assets.engine.state.plans import value_fingerprint
 from audio_assets.engine.state.rows import only
 from audio_assets.resources.lake import quote, quoted
 
