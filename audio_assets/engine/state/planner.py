@@ -118,7 +118,8 @@ class Question:
     """What the planner is told: the assets and how they are computed, and the items meant (None: all).
 
     `recipes` leaves out assets whose trained model there is none of. `adopted` names the adopted checkpoint of
-    trainings, `shown` the checkpoint whose values the views show, for assets that have values of several.
+    trainings, `adoptable` those that are to be adopted if they are what would be trained now, `shown` the
+    checkpoint whose values the views show, for assets that have values of several.
     """
 
     graph: AssetGraph
@@ -128,6 +129,7 @@ class Question:
     items: Sequence[str] | None = None
     options: RunOptions = DEFAULT
     adopted: Mapping[str, str] = field(default_factory=dict)
+    adoptable: frozenset[str] = frozenset()
     shown: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -248,7 +250,12 @@ class _Planning:
         reads = "".join(f" WHEN {n} THEN i.reads_{n}" for n in self._reads.values())
         same_reads = f"l.reads_hash IS NOT DISTINCT FROM (CASE r.reads{reads} END)" if reads else "true"
         has_trainings = any(isinstance(asset, TrainingAsset) for asset in self._assets)
-        more = ", CASE WHEN r.is_training THEN l.computed_at END AS computed_at" if has_trainings else ""
+        more = ""
+        if has_trainings:
+            more = "".join(
+                f", CASE WHEN r.is_training THEN l.{name} END AS {name}"
+                for name in ("computed_at", "checkpoint")
+            )
         self._run(
             f"""
             CREATE OR REPLACE TEMP TABLE plan_entries AS
@@ -531,7 +538,7 @@ class _Planning:
                 f"at least {asset.min_items} {plurals} with a value for all of "
                 f"{', '.join(n for n in asset.upstream if n not in asset.optional_upstream)}; there are {count}"
             )
-        latest = ", computed_at DESC" if is_training else ""
+        latest = "is_tried DESC, same_code DESC, is_other, computed_at DESC" if is_training else "is_other"
         expected = None
         if waits is None and recipe is not None:
             expected = whole_fingerprint(recipe, data, [values[name] for name in whole])
@@ -544,8 +551,10 @@ class _Planning:
                 FROM plan_items AS i
                 LEFT JOIN (
                     SELECT * FROM plan_close WHERE asset = {self._number[asset.name]}
+                    AND NOT ({_sql(is_training and self._waits_for_adoption(asset, expected))}
+                        AND fp IS NOT DISTINCT FROM {_literal(expected)})
                     QUALIFY row_number() OVER (
-                        ORDER BY fp IS NOT DISTINCT FROM {_literal(expected)} DESC, is_other{latest}
+                        ORDER BY fp IS NOT DISTINCT FROM {_literal(expected)} DESC, {latest}
                     ) = 1
                 ) AS e ON true
                 WHERE i.kind = {WHOLE}
@@ -567,8 +576,11 @@ class _Planning:
         """The items of `plan_data`, which must be that of the training `name`, in their order."""
         asset = self._question.graph.by_name[name]
         names = [n for n in asset.upstream if isinstance(self._question.graph.by_name[n], ItemAsset)]
+        whole = {n: v for n in asset.upstream if n not in names and (v := self._whole_value(n)) is not None}
         return [
-            TrainingItem(item, digest, {n: v for n, v in zip(names, values, strict=True) if v is not None})
+            TrainingItem(
+                item, digest, {n: v for n, v in zip(names, values, strict=True) if v is not None} | whole
+            )
             for item, digest, values in self._rows(
                 "SELECT item, digest, upstream FROM plan_data ORDER BY item"
             )
@@ -610,6 +622,16 @@ class _Planning:
         good = f"outcome <= {_outcome(Outcome.NOT_APPLICABLE)}"
         rows = self._rows(f"SELECT fp FROM plan_close WHERE asset = {self._number[name]} AND {good}")
         return str(rows[0][0]) if rows else None
+
+    def _waits_for_adoption(self, asset: Asset, expected: str | None) -> bool:
+        """Whether what would be trained now is there, and need only be adopted: its entries do not count then."""
+        made = self._rows(
+            f"SELECT checkpoint, is_other FROM plan_close WHERE asset = {self._number[asset.name]} "
+            f"AND outcome = {_outcome(Outcome.OK)} AND fp = {_literal(expected)} ORDER BY computed_at DESC"
+        )
+        if not made or not all(is_other for _, is_other in made):
+            return False
+        return made[0][0] in self._question.adoptable
 
     def _trains_again(self, asset: TrainingAsset) -> bool:
         """Whether a training that would be computed is; data alone are not always reason enough."""
