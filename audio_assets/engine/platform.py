@@ -20,6 +20,7 @@ from audio_assets.engine.state.adoption import (
     ADOPTIONS,
     SHOWN,
     Adopted,
+    adoptable_checkpoints,
     adopted_checkpoints,
     settle_shown,
     shown_checkpoints,
@@ -149,6 +150,7 @@ class Platform:
         """The question to the planner; `parameters` take the place of those in force for the assets they name."""
         adopted = self.adopted(names)
         uses_models = any(self.graph.by_name[name].model for name in names)
+        trainings = [training for training in self.graph.trainings if training.name in names]
         return Question(
             graph=self.graph,
             recipes=self.recipes_with(adopted, parameters or {}),
@@ -157,6 +159,7 @@ class Platform:
             items=items,
             options=options,
             adopted={name: found.checkpoint.checkpoint for name, found in adopted.items()},
+            adoptable=adoptable_checkpoints(self.lake, trainings, adopted),
             shown=shown_checkpoints(self.lake) if uses_models else {},
         )
 
