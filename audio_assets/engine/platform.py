@@ -20,19 +20,21 @@ from audio_assets.engine.state.adoption import (
     ADOPTIONS,
     SHOWN,
     Adopted,
+    adoptable_checkpoints,
     adopted_checkpoints,
     settle_shown,
     shown_checkpoints,
 )
 from audio_assets.engine.state.checkpoints import CHECKPOINTS, TRAINING_ITEMS, TRAINING_SOURCES, Checkpoint
 from audio_assets.engine.state.ledger import LEDGER
-from audio_assets.engine.state.planner import Plan, Question, make_plan
-from audio_assets.engine.state.rows import arrow_table, insert_rows
+from audio_assets.engine.state.planner import make_plan
+from audio_assets.engine.state.plans import Plan, Question
+from audio_assets.engine.state.rows import arrow_table, insert_rows, only
 from audio_assets.engine.state.states import DEFAULT, RunOptions
 from audio_assets.engine.workers.local import LocalSession
 from audio_assets.engine.workers.session import Session
 from audio_assets.resources.home_format import FORMAT, STATE_TABLE, check_format
-from audio_assets.resources.lake import Lake, quote, quoted
+from audio_assets.resources.lake import Lake, quote
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
 
@@ -148,6 +150,7 @@ class Platform:
         """The question to the planner; `parameters` take the place of those in force for the assets they name."""
         adopted = self.adopted(names)
         uses_models = any(self.graph.by_name[name].model for name in names)
+        trainings = [training for training in self.graph.trainings if training.name in names]
         return Question(
             graph=self.graph,
             recipes=self.recipes_with(adopted, parameters or {}),
@@ -156,6 +159,7 @@ class Platform:
             items=items,
             options=options,
             adopted={name: found.checkpoint.checkpoint for name, found in adopted.items()},
+            adoptable=adoptable_checkpoints(self.lake, trainings, adopted),
             shown=shown_checkpoints(self.lake) if uses_models else {},
         )
 
@@ -244,9 +248,8 @@ class Platform:
 
     def items(self, kind: ItemKind, keys: Sequence[str] | None = None) -> dict[str, Item]:
         """Items of the catalog by key, in its order: all of a kind, or those of `keys`."""
-        query = f'SELECT * FROM "{kind.plural}"'
-        if keys is not None:
-            query += f" WHERE item IN (SELECT unnest({quoted(keys)}))"
+        query = f'SELECT * FROM "{kind.plural}"{only(keys)}'
+        wanted = None if keys is None else set(keys)
         with self.lake.get_connection() as connection:
             cursor = connection.execute(f"{query} ORDER BY item")
             names = [column[0] for column in cursor.description]
@@ -255,6 +258,7 @@ class Platform:
         return {
             r["item"]: Item(r["item"], r["content_hash"], r["path"], (r[size] or 0.0) if size else 0.0, r)
             for r in records
+            if wanted is None or r["item"] in wanted
         }
 
 

@@ -14,14 +14,20 @@ import pytest
 
 from audio_assets.engine import FLOAT, TEXT, Column
 from audio_assets.engine.declare.asset import Asset
+from audio_assets.engine.declare.collection_asset import CollectionAsset
 from audio_assets.engine.declare.graph import AssetGraph
+from audio_assets.engine.declare.item_asset import ItemAsset
+from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.run.collections import run_collection
 from audio_assets.engine.run.items import BundleRun, Summary
+from audio_assets.engine.run.trainings import Execution, run_training
 from audio_assets.engine.state.catalog import catalog_tables, write_items
+from audio_assets.engine.state.checkpoints import Checkpoint
 from audio_assets.engine.state.kept import keep_plan
 from audio_assets.engine.state.ledger import Computed
-from audio_assets.engine.state.planner import Plan
-from audio_assets.engine.state.states import DEFAULT, RunOptions, State
+from audio_assets.engine.state.plans import Plan
+from audio_assets.engine.state.states import DEFAULT, RunOptions, State, Why
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
@@ -35,6 +41,8 @@ CATALOG = (
 )
 ALL = (toys.lengths, toys.words, toys.ratios, toys.remarks, toys.copies)
 BENCHES: dict[str, Bench] = {}
+NOWHERE = "http://127.0.0.1:9"
+"""An MLflow server that cannot be reached: a training keeps a journal for it, which takes no time."""
 
 
 @dataclass
@@ -60,6 +68,7 @@ class Bench:
         options: RunOptions = DEFAULT,
         on_chunk: Callable[[list[Computed]], None] = lambda _: None,
         items: list[str] | None = None,
+        run_id: str = "test-run",
     ) -> dict[str, Summary]:
         """Run the bundles of `names` in order, by one plan."""
         wanted = [asset.name for asset in self.platform.graph.item_assets if asset.name in set(names)]
@@ -68,11 +77,49 @@ class Bench:
         for bundle in self.platform.graph.bundles:
             selected = set(wanted) & {asset.name for asset in bundle.assets}
             if selected:
-                run = BundleRun(self.platform, bundle, selected, kept, run_id="test-run")
+                run = BundleRun(self.platform, bundle, selected, kept, run_id=run_id)
                 for chunk in run:
                     on_chunk(chunk)
                 summaries |= run.summaries
         return summaries
+
+    def train(
+        self,
+        name: str,
+        *,
+        again: bool = False,
+        log: Callable[[str], None] = lambda _: None,
+        run_id: str = "test-run",
+        **parameters: object,
+    ) -> tuple[Checkpoint, bool]:
+        """Train with `parameters` in the place of those in force; the checkpoint, and whether it is new."""
+        asset = self.platform.graph.by_name[name]
+        assert isinstance(asset, TrainingAsset)
+        execution = Execution("cpu", "float32", run_id, log)
+        return run_training(self.platform, asset, parameters, execution, again=again)
+
+    def work(self, names: Iterable[str] | None = None, options: RunOptions = DEFAULT) -> list[str]:
+        """Plan and compute in turn until nothing is left, as a launch does; what was computed, in order."""
+        wanted = [a.name for a in self.platform.graph.assets] if names is None else list(names)
+        run_id = uuid.uuid4().hex
+        done: list[str] = []
+        while True:
+            plan = self.plan(wanted, replace(options, tried=frozenset({run_id})))
+            if plan.is_empty:
+                return done
+            needed = [self.platform.graph.by_name[name] for name in plan.needed]
+            chosen = [a.name for a in needed if isinstance(a, ItemAsset)] or [needed[0].name]
+            assert done[-len(chosen) :] != chosen, f"{chosen} are computed in vain"
+            done += chosen
+            match needed[0]:
+                case CollectionAsset() as asset:
+                    run_collection(self.platform, asset, plan[asset.name].fingerprint, run_id=run_id)
+                case TrainingAsset() as asset:
+                    again = bool(plan[asset.name].todo.keys() & {Why.DRIFTED, Why.ASKED})
+                    self.train(asset.name, again=again, run_id=run_id)
+                case _:
+                    self.run(chosen, options, run_id=run_id)
+            self.platform.settle_shown(wanted)
 
     def plan(
         self,
@@ -89,6 +136,13 @@ class Bench:
         items = None if item is None else [item]
         (state,) = self.platform.plan([name], items)[name].states
         return state
+
+    def add_assets(self, *assets: Asset) -> Bench:
+        """The same lake with more assets, or with others in the place of those of the same names."""
+        by_name = {asset.name: asset for asset in (*self.platform.graph.assets, *assets)}
+        platform = replace(self.platform, graph=AssetGraph.of(by_name.values()))
+        platform.prepare()
+        return Bench(platform, self.folder)
 
     def with_settings(self, **changes: object) -> Bench:
         """The same lake under other settings."""
@@ -116,7 +170,7 @@ def quick_lake(settings: Settings) -> Lake:
 
 
 def make_bench(folder: Path, assets: Iterable[Asset] = ALL, **settings: object) -> Bench:
-    chosen = Settings(home=folder / "home", workers=2, **settings)
+    chosen = Settings(**{"home": folder / "home", "workers": 2, **settings})
     platform = Platform(
         settings=chosen,
         graph=AssetGraph.of(assets),

@@ -13,8 +13,10 @@ from audio_assets.engine.declare.graph import order_collections
 from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.dagster_private import latest_ids
 from audio_assets.resources.lake import Lake
+from tests.engine import toys
 from tests.engine.conftest import Bench, make_bench
-from tests.orchestration.test_staleness import counts, languages, make_desk, toys
+from tests.orchestration.test_staleness import make_desk
+from tests.orchestration.tongues import counts, languages
 
 SOUNDS, LANGUAGES = dg.AssetKey("notes"), dg.AssetKey(["notes", "language"])
 MEMBERS = dg.AssetKey(["notes", "all"])

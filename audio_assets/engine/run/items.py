@@ -30,7 +30,8 @@ from audio_assets.engine.state.ledger import (
     with_quarantine,
     write_results,
 )
-from audio_assets.engine.state.planner import value_fingerprint
+from audio_assets.engine.state.plans import value_fingerprint
+from audio_assets.engine.state.rows import only
 from audio_assets.resources.lake import quote, quoted
 
 WINDOW = 512
@@ -124,10 +125,11 @@ class BundleRun:
         """The fingerprints of the asset's good values of `items`, by item."""
         rows = self._platform.lake.rows(
             f"SELECT item, fingerprint FROM {LEDGER.name} WHERE asset = {quote(name)} "
-            f"AND checkpoint = {quote(self._checkpoint(name))} AND outcome IN ('ok', 'not_applicable') "
-            f"AND item IN (SELECT unnest({quoted(items)}))"
+            f"AND checkpoint = {quote(self._checkpoint(name))} AND outcome IN ('ok', 'not_applicable')"
+            + only(items, "AND")
         )
-        return dict(rows)
+        wanted = set(items)
+        return {item: found for item, found in rows if item in wanted}
 
     def stored_now(self, name: str, items: Sequence[str]) -> dict[str, str]:
         """The fingerprints of the asset's values of `items` that fit what there is, after the run."""
@@ -149,13 +151,14 @@ class BundleRun:
         )
         rows = self._platform.lake.rows(
             f"SELECT asset, item, fingerprint, upstream_json, recipe FROM {LEDGER.name} "
-            f"WHERE (asset, checkpoint) IN ({listed}) AND outcome IN ('ok', 'not_applicable') "
-            f"AND item IN (SELECT unnest({quoted(items)}))"
+            f"WHERE (asset, checkpoint) IN ({listed}) AND outcome IN ('ok', 'not_applicable')"
+            + only(items, "AND")
         )
+        wanted = set(items)
         now = {(asset_name, item): found for asset_name, item, found, *_ in rows}
         found = {}
         for asset_name, item, value, upstream_json, made_by in rows:
-            if asset_name != name or made_by != recipe.digest:
+            if asset_name != name or item not in wanted or made_by != recipe.digest:
                 continue
             upstream: dict[str, str] = json.loads(upstream_json)
             if all(now.get((u, item)) == was for u, was in upstream.items()):

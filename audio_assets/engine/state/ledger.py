@@ -109,6 +109,15 @@ def read_entries(
     }
 
 
+def checkpoints_made(lake: Lake, training: str, value: str) -> list[str]:
+    """The checkpoints that a training made from the same, of fingerprint `value`, oldest first."""
+    rows = lake.rows(
+        f"SELECT checkpoint FROM {LEDGER.name} WHERE asset = {quote(training)} AND fingerprint = {quote(value)} "
+        "AND outcome = 'ok' ORDER BY computed_at"
+    )
+    return [name for (name,) in rows]
+
+
 def with_quarantine(result: ItemResult, deaths_before: int) -> tuple[ItemResult, int]:
     """`result` and the deaths in a row it makes; the last allowed one quarantines the item."""
     if not result.died:
@@ -132,11 +141,11 @@ def write_results(
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         there = _fingerprints(connection, computed)
-        now = there | {(one.result.asset, one.result.item): one.fingerprint for one in computed}
+        now = there | {(one.result.asset, one.result.item): {one.fingerprint} for one in computed}
         stored[:] = [
             one
             for one in computed
-            if all(now.get((name, one.result.item)) == value for name, value in one.upstream.items())
+            if all(value in now.get((name, one.result.item), ()) for name, value in one.upstream.items())
         ]
         by_asset: dict[str, list[Computed]] = {}
         for one in stored:
@@ -152,8 +161,11 @@ def write_results(
 
 def _fingerprints(
     connection: duckdb.DuckDBPyConnection, computed: Sequence[Computed]
-) -> dict[tuple[str, str], str]:
-    """The fingerprints that the ledger has of what was computed and of its upstream, by asset and item."""
+) -> dict[tuple[str, str], set[str]]:
+    """The fingerprints that the ledger has of what was computed and of its upstream, by asset and item.
+
+    Of upstream values made by trained models it has one for each checkpoint.
+    """
     items = sorted({one.result.item for one in computed})
     names = {one.result.asset: one.key[2] for one in computed}
     upstream = {name for one in computed for name in one.upstream} - names.keys()
@@ -163,7 +175,10 @@ def _fingerprints(
         f"WHERE item IN (SELECT unnest({quoted(items)})) "
         f"AND ((asset, checkpoint) IN ({listed}) OR asset IN (SELECT unnest({quoted(sorted(upstream))})))"
     ).fetchall()
-    return {(asset, item): found for asset, item, found in rows}
+    there: dict[tuple[str, str], set[str]] = {}
+    for asset, item, found in rows:
+        there.setdefault((asset, item), set()).add(found)
+    return there
 
 
 def _replace(

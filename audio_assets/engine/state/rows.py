@@ -33,6 +33,16 @@ _ARROW = {
 }
 
 
+FEW_ITEMS = 2000
+
+
+def only(items: Sequence[str] | None, word: str = "WHERE") -> str:
+    """SQL behind a query that leaves out other items, where they are few; of many it is no help to list them."""
+    if items is None or len(items) > FEW_ITEMS:
+        return ""
+    return f" {word} item IN (SELECT unnest({quoted(items)}))"
+
+
 def arrow_table(columns: Sequence[Column], rows: Sequence[Mapping[str, object]]) -> pa.Table:
     """`rows` as an Arrow table of the columns' types."""
     schema = pa.schema([(column.name, _arrow_type(column)) for column in columns])

@@ -6,7 +6,6 @@ messages that neither reads.
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import signal
@@ -23,6 +22,7 @@ from typing import Any
 
 import psutil
 
+from audio_assets.engine.workers.family import Family
 from audio_assets.engine.workers.messages import (
     Began,
     Broken,
@@ -51,7 +51,6 @@ POLL_S = 0.2
 ANSWER_LIMIT_S = 5.0
 START_LIMIT_S = 300.0
 END_LIMIT_S = 5.0
-FAMILY_AGE_S = 1.0
 DETAIL_BYTES = 2000
 
 
@@ -85,7 +84,7 @@ class WorkerProcess:
         # Linux ends a worker together with the thread that started it, so that thread must last.
         self._process = starter.submit(self._start, theirs.fileno()).result()
         theirs.close()
-        self._family = _Family(self._process.pid)
+        self._family = Family(self._process.pid)
         self._began = False
         self._step: str | None = None
         self._limits = Limits()
@@ -260,44 +259,6 @@ class WorkerProcess:
         self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, self._log.tell() - DETAIL_BYTES))
         return self._log.read().decode(errors="replace").replace("\0", "").strip()
-
-
-class _Family:
-    """A process and its children, whose list is renewed once a second: it takes a look at all processes."""
-
-    def __init__(self, pid: int) -> None:
-        self._members: list[psutil.Process] = []
-        self._listed_at = -FAMILY_AGE_S
-        with suppress(psutil.Error):
-            self._members = [psutil.Process(pid)]
-
-    def members(self) -> list[psutil.Process]:
-        """Those there are now, the process itself first."""
-        if self._members:
-            with suppress(psutil.Error):
-                self._members = [self._members[0], *self._members[0].children(recursive=True)]
-        self._listed_at = time.monotonic()
-        return self._members
-
-    def memory_bytes(self) -> int:
-        """What they hold; what forked children share with their parent counts for each."""
-        old = time.monotonic() - self._listed_at > FAMILY_AGE_S
-        return sum(_memory(member, "rss") for member in (self.members() if old else self._members))
-
-    def exceeds(self, allowed: float) -> bool:
-        """Whether they hold more than is allowed, what they share counted once."""
-        if allowed == math.inf or self.memory_bytes() <= allowed:
-            return False
-        return sum(_memory(member, "pss") for member in self.members()) > allowed
-
-
-def _memory(process: psutil.Process, kind: str) -> int:
-    """Memory of a process: resident, or its share of it where the system tells; 0 if it has ended."""
-    with suppress(psutil.Error):
-        if kind == "pss" and psutil.LINUX:
-            return int(process.memory_full_info().pss)
-        return int(process.memory_info().rss)
-    return 0
 
 
 def environment_of(threads: int | None, device: str | None) -> dict[str, str]:

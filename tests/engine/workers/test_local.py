@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -338,6 +339,8 @@ def test_a_forked_child_has_workers_of_its_own_and_leaves_those_of_its_parent(se
     first = workers_of(session)
     child = os.fork()
     if not child:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(60)  # it is not to hang for ever
         code = 1
         try:
             code = 0 if workers_of(session, keep=False) != first else 2
