@@ -10,16 +10,22 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from audio_assets.engine import TEXT, Column
-from audio_assets.engine.declare.graph import AssetGraph, order_collections
+from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.platform import Platform
 from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.definitions import build_definitions
 from audio_assets.orchestration.partitions import Partitions
 from tests.engine import toys
-from tests.engine.conftest import Bench, make_bench
-from tests.engine.test_training import mean_length
-from tests.orchestration.tongues import chains, counts, judgements, languages
+from tests.engine.conftest import Bench
+from tests.orchestration.tongues import (
+    chains,
+    counts,
+    judgements,
+    languages,
+    make_library,
+    mean_length,
+    retag,
+)
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 ITEM_ASSETS = (toys.lengths, languages, chains)
@@ -93,28 +99,14 @@ class Desk:
 
 
 def make_desk(folder, instance: dg.DagsterInstance, **settings: object) -> Desk:
-    bench = make_bench(folder, (*ITEM_ASSETS, judgements), **{"workers": 1, **settings})
-    declared = [*bench.platform.tables["notes"], Column("language", TEXT, doc="Language")]
-    platform = replace(
-        bench.platform,
-        tables={"notes": declared},
-        collections=order_collections([counts], bench.platform.graph),
-        trainings=(mean_length,),
-    )
-    platform.prepare()
-    return Desk(Bench(platform, bench.folder), instance)
-
-
-@pytest.fixture(scope="module")
-def tracking(tmp_path_factory) -> str:
-    """Where trainings are tracked: making a store takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db"
+    assets = (*ITEM_ASSETS, judgements, counts, mean_length)
+    return Desk(make_library(folder, assets, **{"workers": 1, **settings}), instance)
 
 
 @pytest.fixture
-def desk(tmp_path, tracking) -> Iterator[Desk]:
+def desk(tmp_path, new_mlflow) -> Iterator[Desk]:
     with dg.DagsterInstance.ephemeral() as instance:
-        yield make_desk(tmp_path, instance, mlflow_uri=tracking)
+        yield make_desk(tmp_path, instance, mlflow_uri=new_mlflow(tmp_path / "mlflow.db"))
 
 
 NOTES = {"a": "two words", "b": "three small words", "c": "one"}
@@ -170,7 +162,7 @@ def test_another_upstream_value_makes_stale_what_it_went_into_and_nothing_else(d
 def test_a_column_that_changed_makes_stale_what_reads_it_and_nothing_else(desk: Desk):
     desk.bench.add(NOTES)
     desk.run()
-    desk.execute("UPDATE notes SET language = 'eesti' WHERE item IN ('a', 'c')")
+    retag(desk.platform, "a", "c", language="eesti")
     sync_catalog(desk.platform, desk.instance)
     assert desk.status() == {
         "languages:a": "STALE DATA notes/language",
@@ -193,7 +185,7 @@ def test_a_column_that_changed_makes_stale_what_reads_it_and_nothing_else(desk: 
 def test_a_step_tells_of_a_changed_column_before_it_computes(desk: Desk):
     desk.bench.add(NOTES)
     desk.run()
-    desk.execute("UPDATE notes SET language = 'eesti' WHERE item = 'a'")
+    retag(desk.platform, "a", language="eesti")
     job = desk.definitions.resolve_job_def("materialize_notes")  # nobody has told of it
     tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "c"}
     assert job.execute_in_process(instance=desk.instance, run_config=QUIET, tags=tags).success
@@ -253,7 +245,7 @@ def test_a_schedule_or_the_ui_finds_by_the_sensor_what_the_planner_says_of_colle
     second, cursor = tick(cursor)
     assert second == {"counts": (True, "ok")}
     assert tick(cursor) == ({}, cursor)
-    desk.execute("UPDATE notes SET language = 'eesti' WHERE item = 'a'")
+    retag(desk.platform, "a", language="eesti")
     third, cursor = tick(cursor)
     assert third == {"counts": (False, "stale")}
     desk.execute("UPDATE notes SET path = path")
@@ -284,7 +276,7 @@ ALL = ("counts", "mean_length", "mean_length_evaluation")
 def test_of_50_items_dagster_itself_says_whether_a_collection_and_a_training_are_stale(desk: Desk):
     collection_of(desk, 50)
     assert desk.status(*ALL) == {}
-    desk.execute("UPDATE notes SET language = 'eesti' WHERE item = 'n007'")
+    retag(desk.platform, "n007", language="eesti")
     sync_catalog(desk.platform, desk.instance)
     assert desk.status(*ALL) == {"counts": "STALE DATA notes/language"}
     desk.compute("materialize_collections")
