@@ -20,7 +20,7 @@ from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.progress import observer
 from audio_assets.engine.state.kept import drop_plan, keep_plan
 from audio_assets.engine.state.plans import Plan
-from audio_assets.engine.state.states import DEFAULT, RunOptions
+from audio_assets.engine.state.states import DEFAULT, RunOptions, Why
 from audio_assets.errors import UserError
 from audio_assets.resources.lake import quote, quoted
 from audio_assets.settings import get_settings
@@ -150,7 +150,7 @@ class _Launcher:
             training = self._platform.graph.by_name[name]
             assert isinstance(training, TrainingAsset)
             observer().training(name)
-            self._keep(self._dagster.run_training(training, self._parameters[name]))
+            self._keep(self._dagster.run_training(training, self._parameters[name], again=options.everything))
         self._names = [name for name in self._names if name not in self._parameters]
         before: list[int] = []
         while True:
@@ -186,7 +186,8 @@ class _Launcher:
                 self._keep(self._dagster.run_collection(collection, options))
             case TrainingAsset() as training:
                 observer().training(training.name)
-                self._keep(self._dagster.run_training(training, {}))
+                again = bool(plan[training.name].todo.keys() & {Why.DRIFTED, Why.ASKED})
+                self._keep(self._dagster.run_training(training, {}, again=again))
 
     @cached_property
     def _dagster(self) -> DagsterRuns:

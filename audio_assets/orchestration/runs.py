@@ -73,11 +73,13 @@ class DagsterRuns:
         names = [table.name for table in asset.tables]
         return self._execute(COLLECTION_JOB, names, {"ops": {asset.name: {"config": config}}})
 
-    def run_training(self, training: TrainingAsset, parameters: Mapping[str, Any]) -> RunEnded:
-        """Train with `parameters` in the place of those in force."""
+    def run_training(
+        self, training: TrainingAsset, parameters: Mapping[str, Any], *, again: bool
+    ) -> RunEnded:
+        """Train with `parameters` in the place of those in force; `again` although there is a checkpoint."""
         find_pandas()
-        config = {"ops": {training.name: {"config": dict(parameters)}}} if parameters else {}
-        return self._execute(training.job_name, config=config)
+        config = {**parameters, "again": again}
+        return self._execute(training.job_name, config={"ops": {training.name: {"config": config}}})
 
     def _execute(
         self,

@@ -19,10 +19,11 @@ from audio_assets.resources.accelerator import choose_accelerator
 
 
 class Device(BaseModel):
-    """Where a training runs, whatever it trains."""
+    """Where a training runs, whatever it trains, and whether it does although its checkpoint is there."""
 
     device: str = "auto"
     dtype: str = "auto"
+    again: bool = False
 
 
 def config_class(platform: Platform, asset: TrainingAsset) -> type[dg.Config]:
@@ -78,7 +79,7 @@ def build_training_asset(platform: Platform, asset: TrainingAsset) -> dg.AssetsD
         accelerator = choose_accelerator(device.device, device.dtype)
         execution = Execution(accelerator.device, accelerator.dtype, context.run_id, context.log.info)
         try:
-            checkpoint, is_new = run_training(platform, asset, values, execution)
+            checkpoint, is_new = run_training(platform, asset, values, execution, again=device.again)
         except TrainingError as error:
             raise dg.Failure(f"{asset.name}: {error}", allow_retries=False) from error
         version = dg.DataVersion(checkpoint.checkpoint)

@@ -7,25 +7,35 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from audio_assets.engine.state.plan import DEFAULT, State
 
-from audio_assets.engine import FLOAT, INTEGER, OBJECT, TEXT, Blob, Column, NotApplicable, Outcome
-from audio_assets.engine.declare.collection_asset import Collection, collection_asset
-from audio_assets.engine.declare.graph import GraphError, order_collections
-from audio_assets.engine.declare.tables import ResultTable
-from audio_assets.engine.declare.training_asset import Trained, Training, training_asset
-from audio_assets.engine.run.collections import collection_states, plan_collection, run_collection
-from audio_assets.engine.run.trainings import needs_training, run_training
+from audio_assets.engine import (
+    FLOAT,
+    INTEGER,
+    OBJECT,
+    TEXT,
+    Blob,
+    Collection,
+    Column,
+    NotApplicable,
+    Outcome,
+    Table,
+    Trained,
+    Training,
+    collection_asset,
+    training_asset,
+)
+from audio_assets.engine.declare.graph import AssetGraph, GraphError
+from audio_assets.engine.state.states import State, Why
 from audio_assets.orchestration.collections import build_collection_asset
 from tests.engine import toys
-from tests.engine.conftest import Bench, make_bench
+from tests.engine.conftest import ALL, NOWHERE, Bench, make_bench
 from tests.engine.test_training import MeanConfig, mean_length
 
-RANKS = ResultTable(
-    "ranks", [Column("item", TEXT, doc="Key"), Column("rank", INTEGER, doc="1 is longest")], "Ranks."
+RANKS = Table(
+    "ranks", None, [Column("item", TEXT, doc="Key"), Column("rank", INTEGER, doc="1 is longest")], "Ranks."
 )
-RANK_SUMMARY = ResultTable(
-    "rank_summary", [Column("mean", FLOAT, doc="Mean"), Column("figure", OBJECT, doc="A picture")], "Summary."
+RANK_SUMMARY = Table(
+    "rank_summary", None, [Column("mean", FLOAT, doc="Mean"), Column("figure", OBJECT, doc="A picture")]
 )
 
 
@@ -43,7 +53,7 @@ def ranks(notes: Collection, *, fail: bool = False, skip: bool = False) -> dict[
     return {"ranks": rows, "rank_summary": [summary]}
 
 
-TOPS = ResultTable("tops", [Column("item", TEXT, doc="Key")], "The first.")
+TOPS = Table("tops", None, [Column("item", TEXT, doc="Key")], "The first.")
 
 
 @collection_asset(item=toys.NOTE, upstream=["ranks"], tables=[TOPS], group="toys", code_version="1")
@@ -54,21 +64,12 @@ def tops(notes: Collection) -> dict[str, list[dict[str, object]]]:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    bench = make_bench(tmp_path)
-    platform = replace(bench.platform, collections=order_collections([tops, ranks], bench.platform.graph))
-    platform.prepare()
-    return Bench(platform, bench.folder)
+    return make_bench(tmp_path, [*ALL, tops, ranks])
 
 
 def compute(bench: Bench) -> list[str]:
-    """Compute what is to be computed; its names."""
-    done = []
-    for asset in bench.platform.collections:
-        plan = plan_collection(bench.platform, asset)
-        if plan.is_computed(DEFAULT):
-            run_collection(bench.platform, asset, plan, run_id="test")
-            done.append(asset.name)
-    return done
+    """Compute what is to be computed of the collections; its names."""
+    return bench.work(["ranks", "tops"])
 
 
 def test_a_collection_is_computed_once_and_again_when_a_value_changes_comes_or_goes(bench: Bench):
@@ -84,7 +85,8 @@ def test_a_collection_is_computed_once_and_again_when_a_value_changes_comes_or_g
 
     bench.add({"d": "a very long note"})
     bench.run(["lengths"])
-    assert collection_states(bench.platform)["ranks"] == {"*": State.STALE}
+    assert bench.state("ranks") is State.STALE
+    assert bench.plan(["ranks"])["ranks"].todo.keys() == {Why.UPSTREAM}
     assert compute(bench) == ["ranks", "tops"]
     assert bench.query("SELECT item FROM tops") == [("d",)]
 
@@ -122,18 +124,18 @@ def test_a_table_that_is_not_declared_cannot_be_read(bench: Bench):
         collection.rows("words")
 
 
-def test_an_unknown_upstream_and_a_name_that_is_taken_are_refused(bench: Bench):
+def test_an_unknown_upstream_and_a_name_that_is_taken_are_refused():
     with pytest.raises(GraphError, match="'lenghts', which is no asset"):
-        order_collections([replace(ranks, upstream=("lenghts",))], bench.platform.graph)
-    taken = replace(ranks, tables=(ResultTable("words", []),))
-    with pytest.raises(GraphError, match="name that is taken: words"):
-        order_collections([taken], bench.platform.graph)
+        AssetGraph.of([*ALL, replace(ranks, upstream=("lenghts",))])
+    taken = replace(ranks, tables=(*ranks.tables, Table("words")))
+    with pytest.raises(GraphError, match="are both named words; rename one"):
+        AssetGraph.of([*ALL, taken])
 
 
 def test_dagster_materializes_every_table_with_its_fingerprint_and_figures(bench: Bench):
     bench.add({"a": "one", "b": "three"})
     bench.run(["lengths"])
-    assets = [build_collection_asset(bench.platform, asset) for asset in bench.platform.collections]
+    assets = [build_collection_asset(bench.platform, asset) for asset in bench.platform.graph.collections]
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(assets, instance=instance)
         events = {e.asset_key.to_user_string(): e for e in result.get_asset_materialization_events()}
@@ -158,7 +160,7 @@ def test_a_failed_collection_fails_its_step(bench: Bench):
 
 
 @training_asset(
-    item=toys.NOTE, upstream=["lengths", "ranks"], config=MeanConfig, group="toys", code_version="1"
+    items=toys.NOTE, upstream=["lengths", "ranks"], config=MeanConfig, group="toys", code_version="1"
 )
 def mean_rank(training: Training, config: MeanConfig) -> Trained:
     """Learns from a table of all items."""
@@ -167,18 +169,14 @@ def mean_rank(training: Training, config: MeanConfig) -> Trained:
 
 
 def test_a_training_learns_from_a_collection(bench: Bench):
-    platform = replace(bench.platform, trainings=(mean_rank, mean_length))
-    platform.prepare()
-    bench = Bench(platform, bench.folder)
+    bench = bench.add_assets(mean_rank).with_settings(mlflow_uri=NOWHERE)
     bench.add({"a": "one", "b": "three"})
     bench.run(["lengths"])
-    assert not needs_training(platform, mean_rank)
+    assert bench.plan(["mean_rank"])["mean_rank"].waiting == {"ranks": 1}
     compute(bench)
-    assert needs_training(platform, mean_rank)
-    trained = replace(mean_rank, evaluation=mean_length.evaluation)
-    run_training(
-        platform, trained, MeanConfig(), seed=0, device="cpu", dtype="float32", run_id="test",
-        log=lambda _: None,
-    )  # fmt: skip
-    rows = bench.query("SELECT upstream_json LIKE '%ranks%' FROM training_items")
-    assert rows == [(True,), (True,)]
+    assert bench.work(["mean_rank"]) == ["mean_rank"]
+    ((stored,),) = bench.query("SELECT fingerprint FROM ledger WHERE asset = 'ranks'")
+    rows = bench.query("SELECT upstream_json->>'ranks' FROM training_items")
+    assert rows == [(stored,), (stored,)]
+    sources = bench.query("SELECT item, fingerprint FROM training_sources WHERE asset = 'ranks'")
+    assert sources == [("*", stored)]

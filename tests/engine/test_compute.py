@@ -9,10 +9,10 @@ import pytest
 
 from audio_assets.engine import INTEGER, Column, Item, ItemAsset, Outcome, Role, Table, item_asset
 from audio_assets.engine.declare.outcomes import ItemResult
+from audio_assets.engine.declare.roles import BackendSettings, Player
 from audio_assets.engine.run.compute import Computer
 from audio_assets.engine.run.tasks import ItemTask, Task, WorkerSetup
 from audio_assets.resources.objects import Objects
-from audio_assets.settings import Settings
 from tests.engine.toys import NOTE
 
 
@@ -29,13 +29,11 @@ class Scale:
             raise Scale.broken
 
 
+SCALE = Role("scale", {"embedded": f"{__name__}:Scale"})
 WEIGHTS = Table("weights", NOTE, [Column("grams", INTEGER, doc="Weight")])
 
 
-SCALE_ROLE = Role("scale", {"embedded": f"{__name__}:Scale"})
-
-
-@item_asset(table=WEIGHTS, group="toys", code_version="1", roles=[SCALE_ROLE])
+@item_asset(table=WEIGHTS, group="toys", code_version="1", roles=[SCALE])
 def weights(note: str, *, scale: Scale) -> dict[str, int]:
     return {"grams": len(note)}
 
@@ -48,7 +46,7 @@ def new_scale(monkeypatch):
 
 def computed(folder: Path, asset: ItemAsset, tasks: Sequence[Sequence[str]]) -> list[ItemResult]:
     """The results of tasks of so many notes each."""
-    choices = {role.name: role.player(Settings(home=folder)) for role in asset.roles}
+    choices = {"scale": Player(SCALE, "embedded", BackendSettings(folder, folder))}
     setup = WorkerSetup(
         assets=(asset.reference,),
         code={asset.name: asset.code(choices).digest},

@@ -11,24 +11,22 @@ from pathlib import Path
 
 import psutil
 import pytest
-from audio_assets.engine.state.plan import RunOptions
 from mlflow import MlflowClient
 
+from audio_assets.engine import Outcome, Training, TrainingError
 from audio_assets.engine.code.state import CodeState
-from audio_assets.engine.declare.outcomes import Outcome
-from audio_assets.engine.declare.training_asset import Training, TrainingError
 from audio_assets.engine.run.isolated_training import TrainingFailed, train
-from audio_assets.engine.run.trainings import needs_training, run_training
+from audio_assets.engine.state.states import RunOptions, State, Why
 from audio_assets.engine.workers.session import WorkerError
+from audio_assets.resources.journal import Journal
 from audio_assets.resources.tracking import Tracker
 from tests.engine import toys
-from tests.engine.conftest import Bench
+from tests.engine.conftest import NOWHERE, Bench
 from tests.engine.training_toys import StepsConfig, steps, steps_bench
 from tests.engine.workers.forking import ForkingSession
 from tests.engine.workers.test_session import gone
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -56,7 +54,8 @@ def training(bench: Bench, lines: list[str], tmp_path: Path) -> Training:
 
 
 def trained(bench, training, asset=steps, session=None, **config):
-    return train(session or bench.platform.session, asset, training, StepsConfig(**config), "*")
+    platform = replace(bench.platform, session=session or bench.platform.session)
+    return train(platform, asset, training, StepsConfig(**config), "*")
 
 
 def failed(bench, training, asset=steps, **config):
@@ -77,7 +76,7 @@ def test_another_process_trains_and_what_it_logs_comes_through(bench, training, 
 
 def test_the_journal_of_the_training_has_what_the_worker_measured(bench, training):
     trained(bench, training)
-    events = Tracker(NOWHERE, training.folder)._events()
+    events = Journal(training.folder).events()
     assert [(event["step"], event["values"]["train_loss"]) for event in events] == [
         (0, 1.0), (1, 1 / 2), (2, 1 / 3),
     ]  # fmt: skip
@@ -124,34 +123,30 @@ def test_a_training_that_returns_something_else_is_told(bench, training):
 
 def test_a_training_that_was_edited_during_the_run_does_not_begin(bench, training, lines):
     edited = replace(steps)
-    vars(edited)["code"] = CodeState("older", {})
+    vars(edited)["code"] = lambda choices: CodeState("older", {})
     with pytest.raises(WorkerError, match="the code of steps was edited during the run; start the run again"):
         trained(bench, training, edited)
     assert lines == []
 
 
-def test_a_training_whose_worker_was_killed_is_failed_everywhere_and_tried_again_when_asked(bench):
-    config = StepsConfig(act="kill")
-    asset = replace(steps, config=KilledConfig)
+def test_a_training_whose_worker_was_killed_is_failed_everywhere_and_tried_again_when_asked(
+    bench, tmp_path, new_mlflow
+):
+    uri = new_mlflow(tmp_path / "mlflow" / "mlflow.db")
+    bench = bench.with_settings(mlflow_uri=uri, parameters={"steps": {"act": "kill"}})
     with pytest.raises(TrainingError, match="the worker died: killed by SIGKILL"):
-        run_training(
-            bench.platform, asset, config, seed=0, device="cpu", dtype="float32", run_id="test",
-            log=lambda _: None,
-        )  # fmt: skip
+        bench.train("steps")
     query = "SELECT outcome, reason, detail FROM ledger WHERE asset = 'steps'"
     assert bench.query(query) == [
         ("failed", "the worker died: killed by SIGKILL", "the gradients explode"),
     ]  # fmt: skip
-    client = MlflowClient(bench.platform.settings.mlflow_uri)
+    client = MlflowClient(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("steps").experiment_id])
     assert run.info.status == "FAILED"
     assert [metric.step for metric in client.get_metric_history(run.info.run_id, "train_loss")] == [0, 1, 2]
-    assert not needs_training(bench.platform, asset)
-    assert needs_training(bench.platform, asset, RunOptions(failed=True))
-
-
-class KilledConfig(StepsConfig):
-    act: str = "kill"
+    assert bench.state("steps") is State.FAILED
+    assert bench.plan(["steps"]).is_empty
+    assert bench.plan(["steps"], RunOptions(failed=True))["steps"].todo.keys() == {Why.RETRY}
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])

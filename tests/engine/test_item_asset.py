@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audio_assets.engine import FLOAT, Column, ItemAsset, ItemKind, Role, Table, item_asset
+from audio_assets.engine import FLOAT, Column, ItemAsset, ItemKind, ParameterError, Role, Table, item_asset
 from audio_assets.engine.declare.graph import AssetGraph, GraphError, find_assets
 from audio_assets.engine.declare.roles import BackendSettings, Player
 from audio_assets.settings import Settings
@@ -53,12 +53,12 @@ def test_the_recipe_holds_parameters_backend_and_licence():
 @pytest.mark.parametrize("change", [{"name": "tape"}, {"revision": "4"}])
 def test_another_backend_or_revision_is_another_recipe_and_another_licence_is_not(change, monkeypatch):
     asset = item_asset(table=LEVELS, group="toys", code_version="1", roles=[RULER])(levels)
-    before = asset.recipe({}, CHOICES).identity
+    before = asset.recipe({}, CHOICES).digest
     monkeypatch.setattr(Ruler, "licence", "GPL-3.0")
-    assert asset.recipe({}, CHOICES).identity == before
+    assert asset.recipe({}, CHOICES).digest == before
     for name, value in change.items():
         monkeypatch.setattr(Ruler, name, value)
-    assert asset.recipe({}, CHOICES).identity != before
+    assert asset.recipe({}, CHOICES).digest != before
 
 
 def test_the_code_of_the_chosen_backend_is_code_of_the_asset():
@@ -115,12 +115,18 @@ def test_assets_come_in_order_upstream_first_and_bundles_too():
 
 
 def test_item_assets_are_found_once_although_a_module_imports_anothers():
-    found = find_assets(["tests.engine.test_item_asset", "tests.engine.toys"], ItemAsset)
+    found = find_assets(["tests.engine.test_item_asset", "tests.engine.toys"])
     names = [asset.name for asset in found]
     assert sorted(names) == sorted({"lengths", "words", "ratios", "remarks", "copies", "bombs", "sentences"})
 
 
 EPISODE = ItemKind("episode", "episodes", toys.open_note)
+
+
+def of_episodes(asset: ItemAsset) -> ItemAsset:
+    return replace(asset, items=(EPISODE,), tables=(replace(asset.table, item=EPISODE),))
+
+
 FAULTS = {
     "two of one name": (
         [lengths, replace(lengths, fn=words.fn)],
@@ -128,19 +134,24 @@ FAULTS = {
     ),
     "an unknown upstream": (
         [ratios, lengths],
-        r"tests\.engine\.toys\.ratios asks for 'words', which is no item asset\. There are lengths, ratios",
+        r"tests\.engine\.toys\.ratios asks for 'words', which is no asset\. There are lengths, ratios",
     ),
     "an upstream of another kind": (
-        [replace(lengths, table=replace(lengths.table, item=EPISODE)), words, ratios],
+        [of_episodes(lengths), words, ratios],
         "ratios is computed per note, its upstream lengths per episode",
     ),
     "a circle": ([replace(lengths, upstream=("ratios",)), words, ratios], "depend on each other: .*lengths"),
     "a circle of bundles": (
-        [lengths, words, ratios, replace(remarks, bundle="note_toys", upstream=("ratios",))],
+        [
+            lengths,
+            words,
+            ratios,
+            replace(remarks, bundle="note_toys", upstream=("ratios",), optional_upstream=frozenset()),
+        ],
         "Bundles depend on each other",
     ),
     "a bundle of two kinds": (
-        [lengths, replace(words, table=replace(words.table, item=EPISODE))],
+        [lengths, of_episodes(words)],
         r"Bundle note_toys mixes item kinds or batch sizes \(lengths, words\)",
     ),
     "a bundle of two batch sizes": (
@@ -163,15 +174,12 @@ def test_assets_that_do_not_fit_together_are_refused_with_their_names(assets, wo
 @pytest.mark.parametrize(
     ("parameters", "words_"),
     [
-        ({"ratio": {"scale": 2}}, r"AUDIO_ASSETS_PARAMETERS names ratio, which is no asset"),
-        (
-            {"ratios": {"size": 2}},
-            r"AUDIO_ASSETS_PARAMETERS sets size of ratios, which has the parameters scale",
-        ),
-        ({"words": {"size": 2}}, r"sets size of words, which has the parameters none"),
+        ({"ratio": {"scale": 2}}, r"Parameters are set for ratio, which is no asset\. There are lengths, "),
+        ({"ratios": {"size": 2}}, r"ratios has no parameter size; it has scale\."),
+        ({"words": {"size": 2}}, r"words has no parameter size; it has none\."),
     ],
 )
 def test_a_parameter_that_is_misspelt_in_the_settings_is_refused(parameters, words_, tmp_path):
     graph = AssetGraph.of([lengths, words, ratios])
-    with pytest.raises(GraphError, match=words_):
+    with pytest.raises(ParameterError, match=words_):
         graph.recipes(Settings(home=tmp_path, parameters=parameters))

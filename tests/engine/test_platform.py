@@ -6,18 +6,19 @@ import threading
 from dataclasses import replace
 
 import pytest
-from audio_assets.engine.state.plan import State
 
 from audio_assets.engine import FLOAT, INTEGER, TEXT, Column
 from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.state.catalog import catalog_tables
+from audio_assets.engine.state.states import State
 from tests.engine.conftest import CATALOG, Bench, make_bench, quick_lake
 from tests.engine.toys import NOTE, lengths, words
 
 
 def with_columns(bench: Bench, *columns: Column) -> Bench:
     """The same lake, with other columns declared for `lengths`."""
-    changed = replace(lengths, table=replace(lengths.table, columns=columns))
+    changed = replace(lengths, tables=(replace(lengths.table, columns=columns),))
     graph = AssetGraph.of([changed, words])
     return Bench(replace(bench.platform, graph=graph, lake=bench.platform.lake), bench.folder)
 
@@ -54,8 +55,8 @@ def test_a_new_column_is_empty_until_its_values_are_computed_again(bench):
     newer = with_columns(bench, CHARACTERS, Column("share", FLOAT, doc="New"))
     newer.platform.prepare()
     assert bench.query("SELECT characters, share FROM lengths") == [(9, None)]
-    assert newer.platform.states()["lengths"] == {"a": State.STALE}
-    assert newer.platform.states()["words"] == {"a": State.OK}
+    assert newer.state("lengths", "a") is State.STALE
+    assert newer.state("words", "a") is State.OK
 
 
 def test_a_column_that_is_no_longer_declared_is_removed_and_older_snapshots_still_have_it(bench):
@@ -74,14 +75,14 @@ def test_values_of_a_column_of_another_type_are_converted_and_computed_again(ben
     newer.platform.prepare()
     assert columns_of(bench, "lengths")["characters"] == "DOUBLE"
     assert bench.query("SELECT characters FROM lengths") == [(9.0,)]
-    assert newer.platform.states()["lengths"] == {"a": State.STALE}
+    assert newer.state("lengths", "a") is State.STALE
 
 
 def test_what_cannot_be_converted_is_null_and_the_rest_of_the_catalog_stays(bench):
     bench.add({"a": "two words", "b": "three"})
     bench.platform.lake.write(lambda c: c.execute("UPDATE notes SET path = '1.5' WHERE item = 'a'"))
     columns = [replace(c, type=FLOAT) if c.name == "path" else c for c in CATALOG]
-    replace(bench.platform, tables={"notes": columns}).prepare()
+    replace(bench.platform, tables=catalog_tables("notes", columns)).prepare()
     assert bench.query("SELECT item, path, duration_s FROM notes ORDER BY item") == [
         ("a", 1.5, 1.0),
         ("b", None, 1.0),
@@ -141,7 +142,7 @@ def test_processes_that_prepare_a_new_lake_at_once_make_each_table_once(tmp_path
             bench.platform.graph,
             quick_lake(chosen),
             bench.platform.objects,
-            {"notes": CATALOG},
+            catalog_tables("notes", CATALOG),
         )
         try:
             platform.prepare()
@@ -173,21 +174,19 @@ def test_items_come_with_their_whole_catalog_row_in_the_catalogs_order(bench):
 def test_many_items_are_asked_for_otherwise_than_few_with_the_same_answer(bench, few, monkeypatch):
     bench.add({"a": "one", "b": "two", "c": "three"})
     bench.run(["words"], items=["a", "b"])
-    monkeypatch.setattr("audio_assets.engine.platform.FEW_ITEMS", few)
-    monkeypatch.setattr("audio_assets.engine.state.ledger.FEW_ITEMS", few)
-    items = bench.platform.items(NOTE, ["a", "c"])
-    assert list(items) == ["a", "c"]
-    plan = bench.platform.plan(NOTE, ["words"], items)
-    assert plan["words"].states == {"a": State.OK, "c": State.MISSING}
+    monkeypatch.setattr("audio_assets.engine.state.rows.FEW_ITEMS", few)
+    assert list(bench.platform.items(NOTE, ["a", "c"])) == ["a", "c"]
+    plan = bench.plan(["words"], items=["a", "c"])
+    assert plan["words"].states == {State.OK: 1, State.MISSING: 1}
 
 
-def test_states_tell_of_every_item_and_asset(bench):
+def test_a_plan_counts_every_item_of_every_asset_by_where_it_stands(bench):
     bench.add({"a": "two words", "b": "fail"})
     bench.run(["lengths", "words"])
-    states = bench.platform.states()
-    assert states["lengths"] == {"a": State.OK, "b": State.FAILED}
-    assert states["ratios"] == {"a": State.MISSING, "b": State.MISSING}
-    assert set(states) == {"lengths", "words", "ratios", "remarks", "copies"}
+    plan = bench.plan()
+    assert plan["lengths"].states == {State.OK: 1, State.FAILED: 1}
+    assert plan["ratios"].states == {State.MISSING: 2}
+    assert set(plan.assets) == {"lengths", "words", "ratios", "remarks", "copies"}
 
 
 def test_a_text_column_of_any_length_and_numbers_of_any_kind_are_declared_in_sql():

@@ -19,9 +19,10 @@ from audio_assets.engine import (
     Column,
     ItemKind,
     Table,
+    item_asset,
 )
 from audio_assets.engine.declare.tables import InvalidRow
-from audio_assets.engine.state.ledger import arrow_table
+from audio_assets.engine.state.rows import arrow_table
 
 NOTE = ItemKind("note", "notes", str)
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -197,7 +198,14 @@ def test_a_many_row_table_takes_any_number_of_rows():
 @pytest.mark.parametrize("name", ["item", "fingerprint", "Level"])
 def test_a_column_may_not_be_declared_twice_nor_take_the_engines_names(name):
     with pytest.raises(ValueError, match=f"levels declares {name.lower()} more than once"):
-        Table("levels", NOTE, [column(), Column(name, TEXT, doc="Again")])
+        item_asset(
+            table=Table("levels", NOTE, [column(), Column(name, TEXT, doc="Again")]),
+            group="g",
+            code_version="1",
+        )(levels)
+
+
+def levels(note): ...
 
 
 def test_whatever_passes_the_checks_can_be_written():

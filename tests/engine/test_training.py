@@ -12,28 +12,32 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from audio_assets.engine.state.plan import RunOptions
 from mlflow import MlflowClient
 from pydantic import BaseModel
 from safetensors.numpy import load_file, save_file
 
-from audio_assets.engine import FLOAT, TEXT, Column, NotApplicable, Role, predictor
-from audio_assets.engine.declare.predictor import PredictError
-from audio_assets.engine.declare.training_asset import (
-    EvaluationTable,
+from audio_assets.engine import (
+    FLOAT,
+    TEXT,
+    Column,
+    NotApplicable,
+    PredictError,
+    Role,
+    Table,
     Trained,
     Training,
     TrainingAsset,
     TrainingError,
+    predictor,
     training_asset,
 )
 from audio_assets.engine.run.predict import predict
 from audio_assets.engine.run.tracked import settle_mlflow_runs
-from audio_assets.engine.run.trainings import kept_snapshot, needs_training, run_training
-from audio_assets.engine.state.checkpoints import latest_checkpoint
+from audio_assets.engine.run.trainings import kept_snapshot
+from audio_assets.engine.state.states import RunOptions, State, Why
 from audio_assets.resources.tracking import Tracker, flush_all
 from tests.engine import toys
-from tests.engine.conftest import Bench, make_bench
+from tests.engine.conftest import ALL, NOWHERE, Bench, make_bench
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -41,10 +45,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 class MeanConfig(BaseModel):
     scale: float = 1.0
     fail: bool = False
-
-
-class FailingConfig(MeanConfig):
-    fail: bool = True
 
 
 class Quiet:
@@ -76,13 +76,13 @@ def word_ratios(model: Path, *, voice: Quiet) -> Callable[[Path], list[dict[str,
 
 
 @training_asset(
-    item=toys.NOTE,
+    items=toys.NOTE,
     upstream=["lengths"],
     config=MeanConfig,
     group="toys",
     code_version="1",
     min_items=3,
-    evaluation=[EvaluationTable("mean_length_evaluation", [Column("error", FLOAT, doc="Error")])],
+    evaluation=[Table("mean_length_evaluation", None, [Column("error", FLOAT, doc="Error")])],
     predict=word_ratios,
 )
 def mean_length(training: Training, config: MeanConfig) -> Trained:
@@ -102,20 +102,21 @@ def mean_length(training: Training, config: MeanConfig) -> Trained:
 
 @pytest.fixture
 def bench(tmp_path: Path, new_mlflow: Callable[[Path], str]) -> Bench:
-    bench = make_bench(tmp_path, mlflow_uri=new_mlflow(tmp_path / "mlflow" / "mlflow.db"))
-    platform = replace(bench.platform, trainings=(mean_length,))
-    platform.prepare()
-    bench = Bench(platform, bench.folder)
+    bench = make_bench(
+        tmp_path, [*ALL, mean_length], mlflow_uri=new_mlflow(tmp_path / "mlflow" / "mlflow.db")
+    )
     bench.add({"a": "one", "b": "three", "c": "seventeen", "d": "two"})
     bench.run(["lengths"])
     return bench
 
 
-def train(bench: Bench, asset: TrainingAsset = mean_length, **config: object):
-    return run_training(
-        bench.platform, asset, MeanConfig(**config), seed=0, device="cpu", dtype="float32",
-        run_id="test", log=lambda _: None,
-    )  # fmt: skip
+def train(bench: Bench, asset: TrainingAsset = mean_length, **parameters: object):
+    return bench.add_assets(asset).train("mean_length", **parameters)
+
+
+def todo(bench: Bench, options: RunOptions = RunOptions()) -> set[Why]:  # noqa: B008
+    """Why it would train now."""
+    return set(bench.plan(["mean_length"], options)["mean_length"].todo)
 
 
 def client(bench: Bench) -> MlflowClient:
@@ -123,10 +124,10 @@ def client(bench: Bench) -> MlflowClient:
 
 
 def test_a_checkpoint_leads_to_its_snapshot_its_items_and_their_values(bench: Bench):
-    assert needs_training(bench.platform, mean_length)
+    assert todo(bench) == {Why.NEW}
     checkpoint, is_new = train(bench)
     assert is_new and checkpoint.metrics["mean"] == 5.0
-    assert not needs_training(bench.platform, mean_length)
+    assert todo(bench) == set()
     assert train(bench) == (checkpoint, False)  # the same data and configuration: nothing is trained
 
     rows = bench.query("SELECT item, split, upstream_json FROM training_items ORDER BY item")
@@ -149,7 +150,8 @@ def test_a_checkpoint_leads_to_its_snapshot_its_items_and_their_values(bench: Be
 
     bench.add({"e": "a new note"})
     bench.run(["lengths"])
-    assert needs_training(bench.platform, mean_length)
+    assert bench.state("mean_length") is State.STALE
+    assert todo(bench, RunOptions(asked=frozenset({"mean_length"}))) == {Why.UPSTREAM}
 
 
 def test_a_training_that_fails_is_failed_in_mlflow_and_leaves_no_checkpoint(bench: Bench):
@@ -157,24 +159,23 @@ def test_a_training_that_fails_is_failed_in_mlflow_and_leaves_no_checkpoint(benc
         train(bench, fail=True)
     (run,) = client(bench).search_runs([client(bench).get_experiment_by_name("mean_length").experiment_id])
     assert run.info.status == "FAILED"
-    assert latest_checkpoint(bench.platform.lake, "mean_length") is None
+    assert bench.query("FROM checkpoints") == bench.query("FROM adoptions") == []
     query = "SELECT item, outcome, reason FROM ledger WHERE asset = 'mean_length'"
     assert bench.query(query) == [("*", "failed", "ArithmeticError: the loss is NaN")]
 
 
 def test_a_training_that_failed_is_tried_again_when_asked_or_when_its_data_are_others(bench: Bench):
-    fails = replace(mean_length, config=FailingConfig)
-    assert needs_training(bench.platform, fails)
+    fails = bench.with_settings(parameters={"mean_length": {"fail": True}})
+    assert todo(fails) == {Why.NEW}
     with pytest.raises(TrainingError, match="ArithmeticError: the loss is NaN"):
-        run_training(
-            bench.platform, fails, FailingConfig(), seed=0, device="cpu", dtype="float32", run_id="test",
-            log=lambda _: None,
-        )  # fmt: skip
-    assert not needs_training(bench.platform, fails)
-    assert needs_training(bench.platform, fails, RunOptions(failed=True))
+        train(fails)
+    assert todo(fails) == set()
+    assert todo(fails, RunOptions(failed=True)) == {Why.RETRY}
     bench.add({"e": "a new note"})
     bench.run(["lengths"])
-    assert needs_training(bench.platform, fails)
+    assert fails.state("mean_length") is State.STALE
+    assert todo(fails, RunOptions(asked=frozenset({"mean_length"}))) == {Why.UPSTREAM}
+    assert todo(bench) == {Why.PARAMETERS}
 
 
 def test_lineage_stays_true_when_values_are_computed_again(bench: Bench):
@@ -195,17 +196,14 @@ def test_lineage_stays_true_when_values_are_computed_again(bench: Bench):
 
 def test_too_few_items_are_no_training(bench: Bench):
     few = replace(mean_length, min_items=5)
-    assert not needs_training(bench.platform, few)
-    with pytest.raises(TrainingError, match=r"4 notes have a value .* wanted at least 5"):
+    (waits,) = bench.add_assets(few).plan(["mean_length"])["mean_length"].waiting
+    assert waits == "at least 5 notes with a value for all of lengths; there are 4"
+    with pytest.raises(TrainingError, match=f"mean_length cannot begin: it waits for {waits}"):
         train(bench, few)
 
 
 def test_a_training_outlives_a_tracking_server_that_is_down(bench: Bench):
-    down = replace(
-        bench.platform,
-        settings=bench.platform.settings.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"}),
-    )
-    checkpoint, _ = train(Bench(down, bench.folder))
+    checkpoint, _ = train(bench.with_settings(mlflow_uri=NOWHERE))
     assert checkpoint.metrics["mean"] == 5.0
     assert bench.query("SELECT mlflow_run_id FROM checkpoints") == [("",)]
     assert [done for _, done in flush_all(bench.platform.settings)] == [True]  # the server is back
@@ -245,7 +243,7 @@ def test_a_checkpoint_is_loaded_by_its_alias_and_tells_what_predict_tells(bench:
     (
         checkpoint.local(bench.platform.objects, bench.platform.settings.home / "cache") / "model.safetensors"
     ).write_text("")
-    with pytest.raises(PredictError, match=f"the newest mean_length cannot be read.*{checkpoint.checkpoint}"):
+    with pytest.raises(PredictError, match=f"mean_length {checkpoint.checkpoint} cannot be read.*--all"):
         predict(bench.platform, "mean", said)
 
 
@@ -290,7 +288,7 @@ def test_a_snapshot_that_cannot_be_read_is_as_if_it_were_not_there(bench: Bench,
     for text in ("", "{", "null", "[1]"):
         (tmp_path / "snapshot.json").write_text(text)
         assert kept_snapshot(tmp_path) is None
-    with pytest.raises(ArithmeticError):
+    with pytest.raises(TrainingError):
         train(bench, fail=True)
     (kept,) = (bench.platform.settings.home / "trainings").rglob("snapshot.json")
     assert kept_snapshot(kept.parent) == bench.platform.lake.snapshot() - 1  # its failure was noted since

@@ -6,18 +6,16 @@ import os
 import signal
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel
 from safetensors.numpy import save_file
 
-from audio_assets.engine.declare.outcomes import NotApplicable
-from audio_assets.engine.declare.training_asset import Trained, Training, training_asset
+from audio_assets.engine import NotApplicable, Trained, Training, training_asset
 from audio_assets.resources.files import write_file
 from tests.engine import toys
-from tests.engine.conftest import Bench, make_bench
+from tests.engine.conftest import ALL, Bench, make_bench
 
 
 class StepsConfig(BaseModel):
@@ -26,7 +24,7 @@ class StepsConfig(BaseModel):
     epoch_s: float = 0.0
 
 
-@training_asset(item=toys.NOTE, upstream=["lengths"], config=StepsConfig, group="toys", code_version="1")
+@training_asset(items=toys.NOTE, upstream=["lengths"], config=StepsConfig, group="toys", code_version="1")
 def steps(training: Training, config: StepsConfig) -> Trained:
     """Counts epochs, and goes on counting when it is resumed."""
     state = training.folder / "state"
@@ -62,8 +60,5 @@ def steps(training: Training, config: StepsConfig) -> Trained:
 
 
 def steps_bench(folder: Path) -> Bench:
-    """Three notes of 3, 5 and 10 characters, whose lengths are known."""
-    bench = make_bench(folder)
-    platform = replace(bench.platform, trainings=(steps,))
-    platform.prepare()
-    return Bench(platform, bench.folder)
+    """For notes whose lengths are known."""
+    return make_bench(folder, [*ALL, steps])

@@ -116,13 +116,16 @@ def track_adoption(platform: Platform, asset: str, checkpoint: str) -> None:
 def settle_mlflow_runs(platform: Platform) -> None:
     """End the runs of checkpoints whose training was killed before it could, and write down their ids.
 
-    A run has no id while the server has not heard of it.
+    A run has no id while the server has not heard of it. The alias of an adopted one is made up for, too.
     """
+    adopted = platform.adopted(training.name for training in platform.graph.trainings)
     for asset, name in platform.lake.rows("SELECT asset, checkpoint FROM checkpoints"):
         if (training_root(platform.settings) / asset / name).is_dir():
             tracker = _tracker(platform, asset, name)
             if tracker.has_begun and not tracker.is_finished:
                 tracker.end(FINISHED)
+                if asset in adopted and adopted[asset].checkpoint.checkpoint == name:
+                    track_adoption(platform, asset, name)
             note_mlflow_run(platform, name, tracker)
 
 

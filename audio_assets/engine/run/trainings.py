@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 from pydantic import BaseModel
 
-from audio_assets.engine.declare.asset import EVERY_ITEM, Recipe
+from audio_assets.engine.declare.asset import EVERY_ITEM, Recipe, fingerprint
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome, ended
 from audio_assets.engine.declare.tables import Item
 from audio_assets.engine.declare.training_asset import (
@@ -35,7 +35,7 @@ from audio_assets.engine.run.collections import reading
 from audio_assets.engine.run.isolated_training import TrainingFailed, train
 from audio_assets.engine.run.model_card import model_card
 from audio_assets.engine.run.tracked import note_mlflow_run, track_adoption, track_checkpoint, track_start
-from audio_assets.engine.state.adoption import adopt, adopted_checkpoints, candidate_because
+from audio_assets.engine.state.adoption import adopt, adopted_checkpoints, candidate_because, is_adopted
 from audio_assets.engine.state.checkpoints import (
     CHECKPOINT_FILES,
     CHECKPOINTS,
@@ -43,9 +43,16 @@ from audio_assets.engine.state.checkpoints import (
     TRAINING_ITEMS,
     TRAINING_SOURCES,
     Checkpoint,
+    CheckpointError,
     checkpoints_of,
 )
-from audio_assets.engine.state.ledger import LEDGER, Computed, replace_entry
+from audio_assets.engine.state.ledger import (
+    LEDGER,
+    Computed,
+    checkpoints_made,
+    of_checkpoints,
+    replace_entry,
+)
 from audio_assets.engine.state.planner import read_training
 from audio_assets.engine.state.plans import TrainingItem
 from audio_assets.engine.state.rows import arrow_table, insert_rows
@@ -79,14 +86,21 @@ class _Job:
     training: Training
     members: Sequence[TrainingItem]
     execution: Execution
+    fingerprint: str
     is_in_force: bool
 
 
 def run_training(
-    platform: Platform, asset: TrainingAsset, parameters: Mapping[str, Any], execution: Execution
+    platform: Platform,
+    asset: TrainingAsset,
+    parameters: Mapping[str, Any],
+    execution: Execution,
+    *,
+    again: bool = False,
 ) -> tuple[Checkpoint, bool]:
     """Train, unless a checkpoint made from the same is there; the checkpoint, and whether it is new.
 
+    With `again` it is trained all the same, e.g. because the code was edited, and has a name of its own.
     `parameters` take the place of those in force: such a checkpoint is a candidate. It is a worker that trains;
     this process watches. A training that was killed or interrupted resumes from the state it kept in its
     folder. One that raises, or whose worker dies, is marked FAILED in MLflow, and its folder is kept.
@@ -99,18 +113,19 @@ def run_training(
     """
     question = platform.question([asset.name], parameters={asset.name: parameters})
     part, members = read_training(platform.lake, question)
-    name, recipe = part.fingerprint, question.recipes.get(asset.name)
-    if name is None or recipe is None:
+    value, recipe = part.fingerprint, question.recipes.get(asset.name)
+    if value is None or recipe is None:
         raise TrainingError(
             f"{asset.name} cannot begin: it waits for {', '.join(part.waiting)}. "
             "`audio-assets status` shows what is missing."
         )
     is_in_force = recipe.parameters_json == platform.recipes[asset.name].parameters_json
-    done = checkpoints_of(platform.lake, [name]).get(name)
-    if done is not None:
-        if is_in_force:
-            _adopt_again(platform, done)
-        return done, False
+    made = checkpoints_made(platform.lake, asset.name, value)
+    there = checkpoints_of(platform.lake, made)
+    done = next((there[name] for name in reversed(made) if name in there), None)
+    if done is not None and not again:
+        return (_adopt_again(platform, asset, done) if is_in_force else done), False
+    name = fingerprint([value, str(len(made))]) if made else value
     folder = training_root(platform.settings) / asset.name / name
     snapshot = kept_snapshot(folder)
     if snapshot is None:
@@ -120,10 +135,10 @@ def run_training(
     training = Training(
         asset.name, name, snapshot, _items(platform, asset, members), asset.upstream, recipe.parameters[SEED],
         execution.device, execution.dtype, folder, Tracker(platform.settings.mlflow_uri, folder),
-        platform.lake, platform.objects, execution.log,
+        platform.lake, platform.objects, execution.log, platform.checkpoints_upstream(asset.name),
     )  # fmt: skip
     config = asset.configured(recipe.parameters)
-    job = _Job(platform, asset, config, recipe, training, members, execution, is_in_force)
+    job = _Job(platform, asset, config, recipe, training, members, execution, value, is_in_force)
     return _train(job), True
 
 
@@ -147,8 +162,8 @@ def _train(job: _Job) -> Checkpoint:
         checkpoint = _keep(job, trained, result)
     except BaseException as error:
         tracker.end(FAILED)
-        # What was interrupted, or found no worker, goes on the next time.
-        if isinstance(error, Exception) and not isinstance(error, WorkerError):
+        # What was interrupted, or found no worker or no checkpoint to start from, goes on the next time.
+        if isinstance(error, Exception) and not isinstance(error, WorkerError | CheckpointError):
             result = (
                 error.result
                 if isinstance(error, TrainingFailed)
@@ -164,14 +179,18 @@ def _train(job: _Job) -> Checkpoint:
     return checkpoint
 
 
-def _adopt_again(platform: Platform, checkpoint: Checkpoint) -> None:
-    """Adopt a checkpoint that is there already and was made with what is in force again."""
-    adopted = adopted_checkpoints(platform.lake, [checkpoint.asset]).get(checkpoint.asset)
-    is_free = adopted is None or not (adopted.is_pinned or adopted.checkpoint == checkpoint)
-    refused = checkpoint.candidate_because
-    if is_free and (refused is None or refused.startswith("made with parameters")):
+def _adopt_again(platform: Platform, asset: TrainingAsset, checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint, adopted if it may be: it is there already, and made with what is in force again."""
+    adopted = adopted_checkpoints(platform.lake, [asset.name])
+    if is_adopted(checkpoint, adopted):
+        return replace(checkpoint, candidate_because=None)
+    because = candidate_because(
+        asset, checkpoint.metrics, checkpoint.items, adopted.get(asset.name), is_in_force=True
+    )
+    if because is None:
         platform.lake.write(lambda c: adopt(c, checkpoint, is_pinned=False))
-        track_adoption(platform, checkpoint.asset, checkpoint.checkpoint)
+        track_adoption(platform, asset.name, checkpoint.checkpoint)
+    return replace(checkpoint, candidate_because=because)
 
 
 def kept_snapshot(folder: Path) -> int | None:
@@ -290,18 +309,18 @@ def _keep(job: _Job, trained: Trained, result: ItemResult) -> Checkpoint:
 
 def _sources_query(job: _Job, trained: Trained) -> str:
     """SQL of what computed each value upstream of the training's items, however far, when they were read."""
-    names = job.platform.graph.upstream_of([job.asset.name])
+    checkpoints = job.training.checkpoints
+    upstream = job.platform.graph.upstream_of([job.asset.name])
     columns = ", ".join(column.name for column in TRAINING_SOURCES.columns[1:])
     return (
         f"SELECT {quote(job.training.checkpoint)} AS checkpoint, {columns} "
         f"FROM {LEDGER.name} AT (VERSION => {job.training.snapshot}) "
-        f"WHERE asset IN (SELECT unnest({quoted(names)})) AND outcome = 'ok' "
+        f"WHERE {of_checkpoints({name: checkpoints.get(name, '') for name in upstream})} AND outcome = 'ok' "
         f"AND item IN (SELECT unnest({quoted([*trained.split, EVERY_ITEM])}))"
     )
 
 
 def _entry(job: _Job, result: ItemResult) -> Computed:
     """The ledger's entry of the training: one for each checkpoint there is or could have been."""
-    name = job.training.checkpoint
     code = job.platform.code[job.asset.name]
-    return Computed(result, job.recipe, code, name, {}, checkpoint=name)
+    return Computed(result, job.recipe, code, job.fingerprint, {}, checkpoint=job.training.checkpoint)

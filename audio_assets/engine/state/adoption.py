@@ -17,7 +17,7 @@ import duckdb
 from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.tables import BOOLEAN, TEXT, TIMESTAMP, Column, Table
 from audio_assets.engine.declare.training_asset import TrainingAsset
-from audio_assets.engine.state.checkpoints import Checkpoint, checkpoints_of
+from audio_assets.engine.state.checkpoints import Checkpoint, checkpoints_of, checkpoints_of_trainings
 from audio_assets.engine.state.ledger import LEDGER
 from audio_assets.engine.state.rows import arrow_table, insert_rows
 from audio_assets.resources.lake import Lake, quote
@@ -137,9 +137,37 @@ def candidate_because(
         return f"made from {items} items, the adopted one from {adopted.checkpoint.items}"
     gate = training.gate
     if gate is not None and not gate.lets_pass(metrics, adopted.checkpoint.metrics):
-        found = metrics.get(gate.metric)
+        found, wanted = metrics.get(gate.metric), adopted.checkpoint.metrics.get(gate.metric)
         return (
-            f"the gate wants {gate.metric} of {adopted.checkpoint.metrics[gate.metric]:.4g} "
-            f"within {gate.margin:g}; found {'none' if found is None else format(found, '.4g')}"
+            f"the gate wants {gate.metric}"
+            + ("" if wanted is None else f" of {wanted:.4g} within {gate.margin:g}")
+            + f"; found {'none' if found is None else format(found, '.4g')}"
         )
     return None
+
+
+def adoptable_checkpoints(
+    lake: Lake, trainings: Iterable[TrainingAsset], adopted: Mapping[str, Adopted]
+) -> frozenset[str]:
+    """Checkpoints that are not adopted, but would be if they were what the parameters in force make now.
+
+    A training that finds one of these need not train: it adopts it.
+    """
+    assets = {training.name: training for training in trainings}
+    if not assets:
+        return frozenset()
+    return frozenset(
+        one.checkpoint
+        for one in checkpoints_of_trainings(lake, assets)
+        if not is_adopted(one, adopted)
+        and candidate_because(
+            assets[one.asset], one.metrics, one.items, adopted.get(one.asset), is_in_force=True
+        )
+        is None
+    )
+
+
+def is_adopted(checkpoint: Checkpoint, adopted: Mapping[str, Adopted]) -> bool:
+    """Whether it is the adopted one of its training."""
+    found = adopted.get(checkpoint.asset)
+    return found is not None and found.checkpoint.checkpoint == checkpoint.checkpoint

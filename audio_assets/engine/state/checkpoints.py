@@ -20,7 +20,9 @@ from audio_assets.resources.objects import ObjectError, Objects
 CHECKPOINTS = Table(
     "checkpoints",
     columns=(
-        Column("checkpoint", TEXT, doc="Fingerprint of code version, parameters, weights and data"),
+        Column(
+            "checkpoint", TEXT, doc="Hash of code version, parameters, weights, data, and how often before"
+        ),
         Column("asset", TEXT, doc="The training asset"),
         Column("snapshot", INTEGER, doc="Lake snapshot that was read"),
         Column("recipe", TEXT, doc="Hash of code version, parameters, backends and starting weights"),
@@ -136,6 +138,14 @@ def checkpoints_of(lake: Lake, names: Iterable[str]) -> dict[str, Checkpoint]:
         f"SELECT {_COLUMNS} FROM checkpoints WHERE checkpoint IN (SELECT unnest({quoted(names)}))"
     )
     return {row[0]: _checkpoint(row) for row in rows}
+
+
+def checkpoints_of_trainings(lake: Lake, trainings: Iterable[str]) -> list[Checkpoint]:
+    """All checkpoints of trainings, adopted or not."""
+    rows = lake.rows(
+        f"SELECT {_COLUMNS} FROM checkpoints WHERE asset IN (SELECT unnest({quoted(trainings)}))"
+    )
+    return [_checkpoint(row) for row in rows]
 
 
 _COLUMNS = "checkpoint, asset, folder, licences, metrics_json, items, recipe, candidate_because"

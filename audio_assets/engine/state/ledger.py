@@ -92,21 +92,33 @@ class Entry:
     reason: str | None
 
 
+def of_checkpoints(assets: Mapping[str, str]) -> str:
+    """SQL that is true of the entries of `assets` that are of their checkpoints."""
+    listed = ", ".join(f"({quote(name)}, {quote(checkpoint)})" for name, checkpoint in assets.items())
+    return f"(asset, checkpoint) IN ({listed})" if listed else "false"
+
+
 def read_entries(
     lake: Lake, assets: Mapping[str, str], items: Sequence[str], snapshot: int
 ) -> dict[tuple[str, str], Entry]:
     """The entries of `items` by asset and item, as of a snapshot; `assets` has the checkpoint of each."""
-    if not assets:
-        return {}
-    listed = ", ".join(f"({quote(name)}, {quote(checkpoint)})" for name, checkpoint in assets.items())
     rows = lake.rows(
         "SELECT asset, item, outcome, fingerprint, reason "
         f"FROM {LEDGER.name} AT (VERSION => {snapshot}) "
-        f"WHERE (asset, checkpoint) IN ({listed}) AND item IN (SELECT unnest({quoted(items)}))"
+        f"WHERE {of_checkpoints(assets)} AND item IN (SELECT unnest({quoted(items)}))"
     )
     return {
         (asset, item): Entry(Outcome(outcome), found, reason) for asset, item, outcome, found, reason in rows
     }
+
+
+def checkpoints_made(lake: Lake, training: str, value: str) -> list[str]:
+    """The checkpoints that a training made from the same, of fingerprint `value`, oldest first."""
+    rows = lake.rows(
+        f"SELECT checkpoint FROM {LEDGER.name} WHERE asset = {quote(training)} AND fingerprint = {quote(value)} "
+        "AND outcome = 'ok' ORDER BY computed_at"
+    )
+    return [name for (name,) in rows]
 
 
 def with_quarantine(result: ItemResult, deaths_before: int) -> tuple[ItemResult, int]:
@@ -132,11 +144,11 @@ def write_results(
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         there = _fingerprints(connection, computed)
-        now = there | {(one.result.asset, one.result.item): one.fingerprint for one in computed}
+        now = there | {(one.result.asset, one.result.item): {one.fingerprint} for one in computed}
         stored[:] = [
             one
             for one in computed
-            if all(now.get((name, one.result.item)) == value for name, value in one.upstream.items())
+            if all(value in now.get((name, one.result.item), ()) for name, value in one.upstream.items())
         ]
         by_asset: dict[str, list[Computed]] = {}
         for one in stored:
@@ -152,18 +164,23 @@ def write_results(
 
 def _fingerprints(
     connection: duckdb.DuckDBPyConnection, computed: Sequence[Computed]
-) -> dict[tuple[str, str], str]:
-    """The fingerprints that the ledger has of what was computed and of its upstream, by asset and item."""
+) -> dict[tuple[str, str], set[str]]:
+    """The fingerprints that the ledger has of what was computed and of its upstream, by asset and item.
+
+    Of upstream values made by trained models it has one for each checkpoint.
+    """
     items = sorted({one.result.item for one in computed})
     names = {one.result.asset: one.key[2] for one in computed}
     upstream = {name for one in computed for name in one.upstream} - names.keys()
-    listed = ", ".join(f"({quote(name)}, {quote(checkpoint)})" for name, checkpoint in names.items())
     rows = connection.execute(
         f"SELECT asset, item, fingerprint FROM {LEDGER.name} "
         f"WHERE item IN (SELECT unnest({quoted(items)})) "
-        f"AND ((asset, checkpoint) IN ({listed}) OR asset IN (SELECT unnest({quoted(sorted(upstream))})))"
+        f"AND ({of_checkpoints(names)} OR asset IN (SELECT unnest({quoted(sorted(upstream))})))"
     ).fetchall()
-    return {(asset, item): found for asset, item, found in rows}
+    there: dict[tuple[str, str], set[str]] = {}
+    for asset, item, found in rows:
+        there.setdefault((asset, item), set()).add(found)
+    return there
 
 
 def _replace(

@@ -104,7 +104,12 @@ class PlanTables:
         reads = "".join(f" WHEN {n} THEN i.reads_{n}" for n in self._reads.values())
         same_reads = f"l.reads_hash IS NOT DISTINCT FROM (CASE r.reads{reads} END)" if reads else "true"
         has_trainings = any(isinstance(asset, TrainingAsset) for asset in self._assets)
-        more = ", CASE WHEN r.is_training THEN l.computed_at END AS computed_at" if has_trainings else ""
+        more = ""
+        if has_trainings:
+            more = "".join(
+                f", CASE WHEN r.is_training THEN l.{name} END AS {name}"
+                for name in ("computed_at", "checkpoint")
+            )
         self._run(
             f"""
             CREATE OR REPLACE TEMP TABLE plan_entries AS

@@ -280,7 +280,7 @@ class _Planning(PlanTables):
                 f"at least {asset.min_items} {plurals} with a value for all of "
                 f"{', '.join(n for n in asset.upstream if n not in asset.optional_upstream)}; there are {count}"
             )
-        latest = ", computed_at DESC" if is_training else ""
+        latest = "is_tried DESC, same_code DESC, is_other, computed_at DESC" if is_training else "is_other"
         expected = None
         if waits is None and recipe is not None:
             expected = whole_fingerprint(recipe, data, [values[name] for name in whole])
@@ -293,8 +293,10 @@ class _Planning(PlanTables):
                 FROM plan_items AS i
                 LEFT JOIN (
                     SELECT * FROM plan_close WHERE asset = {self._number[asset.name]}
+                    AND NOT ({boolean(is_training and self._waits_for_adoption(asset, expected))}
+                        AND fp IS NOT DISTINCT FROM {literal(expected)})
                     QUALIFY row_number() OVER (
-                        ORDER BY fp IS NOT DISTINCT FROM {literal(expected)} DESC, is_other{latest}
+                        ORDER BY fp IS NOT DISTINCT FROM {literal(expected)} DESC, {latest}
                     ) = 1
                 ) AS e ON true
                 WHERE i.kind = {WHOLE}
@@ -316,8 +318,11 @@ class _Planning(PlanTables):
         """The items of `plan_data`, which must be that of the training `name`, in their order."""
         asset = self._question.graph.by_name[name]
         names = [n for n in asset.upstream if isinstance(self._question.graph.by_name[n], ItemAsset)]
+        whole = {n: v for n in asset.upstream if n not in names and (v := self._whole_value(n)) is not None}
         return [
-            TrainingItem(item, digest, {n: v for n, v in zip(names, values, strict=True) if v is not None})
+            TrainingItem(
+                item, digest, {n: v for n, v in zip(names, values, strict=True) if v is not None} | whole
+            )
             for item, digest, values in self._rows(
                 "SELECT item, digest, upstream FROM plan_data ORDER BY item"
             )
@@ -359,6 +364,16 @@ class _Planning(PlanTables):
         good = f"outcome <= {outcome_number(Outcome.NOT_APPLICABLE)}"
         rows = self._rows(f"SELECT fp FROM plan_close WHERE asset = {self._number[name]} AND {good}")
         return str(rows[0][0]) if rows else None
+
+    def _waits_for_adoption(self, asset: Asset, expected: str | None) -> bool:
+        """Whether what would be trained now is there, and need only be adopted: its entries do not count then."""
+        made = self._rows(
+            f"SELECT checkpoint, is_other FROM plan_close WHERE asset = {self._number[asset.name]} "
+            f"AND outcome = {outcome_number(Outcome.OK)} AND fp = {literal(expected)} ORDER BY computed_at DESC"
+        )
+        if not made or not all(is_other for _, is_other in made):
+            return False
+        return made[0][0] in self._question.adoptable
 
     def _trains_again(self, asset: TrainingAsset) -> bool:
         """Whether a training that would be computed is; data alone are not always reason enough."""

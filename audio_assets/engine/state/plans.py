@@ -76,7 +76,8 @@ class Question:
     """What the planner is told: the assets and how they are computed, and the items meant (None: all).
 
     `recipes` leaves out assets whose trained model there is none of. `adopted` names the adopted checkpoint of
-    trainings, `shown` the checkpoint whose values the views show, for assets that have values of several.
+    trainings, `adoptable` those that are to be adopted if they are what would be trained now, `shown` the
+    checkpoint whose values the views show, for assets that have values of several.
     """
 
     graph: AssetGraph
@@ -86,6 +87,7 @@ class Question:
     items: Sequence[str] | None = None
     options: RunOptions = DEFAULT
     adopted: Mapping[str, str] = field(default_factory=dict)
+    adoptable: frozenset[str] = frozenset()
     shown: Mapping[str, str] = field(default_factory=dict)
 
 
