@@ -34,6 +34,7 @@ from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.collections import reading
 from audio_assets.engine.run.isolated_training import TrainingFailed, train
 from audio_assets.engine.run.model_card import model_card
+from audio_assets.engine.run.progress import observer
 from audio_assets.engine.run.tracked import note_mlflow_run, track_adoption, track_checkpoint, track_start
 from audio_assets.engine.state.adoption import adopt, adopted_checkpoints, candidate_because, is_adopted
 from audio_assets.engine.state.checkpoints import (
@@ -171,7 +172,9 @@ def _train(job: _Job) -> Checkpoint:
             )
             entry = _entry(job, replace(result, seconds=time.monotonic() - started))
             job.platform.lake.write(lambda c: replace_entry(c, entry, job.execution.run_id))
+            observer().finished(result)
         raise
+    observer().finished(result)
     tracker.end(FINISHED)
     note_mlflow_run(job.platform, training.checkpoint, tracker)
     if checkpoint.candidate_because is None:
