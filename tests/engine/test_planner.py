@@ -200,7 +200,7 @@ def lake(tmp_path_factory) -> Lake:
     lake = Lake(
         f"sqlite:{folder}/catalog.sqlite",
         str(folder / "data"),
-        connection_config={"allow_unsigned_extensions": "true"},
+        connection_config={"allow_unsigned_extensions": "true", "threads": "1"},
     )
     tables = [LEDGER, *(table for kind in KINDS for table in catalog_tables(kind.plural, CATALOG))]
 
