@@ -22,6 +22,7 @@ BENCHMARKS = {
     "cheap_job": "One cheap job beside a hand-written script",
     "separation": "Source separation",
     "tags": "Labels beside a hand-written loop",
+    "planning": "Planning on a ledger with a history",
     "engine_overhead": "What the engine adds",
     "lake_concurrency": "Eight writers and a reader",
     "long_episode": "A three-hour episode in blocks",

@@ -231,17 +231,20 @@ def _weights(settings: Settings) -> Iterator[Finding]:
     graph = _graph(settings)
     for role in graph.roles.values():
         assets = ", ".join(asset.name for asset in graph.assets if role in asset.roles)
-        for choice in role.backends:
+        chosen = role.player(settings).choice
+        seen: set[Any] = set()
+        for choice in sorted(role.backends, key=lambda name: name != chosen):
             backend: Any = role.backend(choice)
             every = getattr(backend, "weights", ())
-            if not every:
+            if not every or backend in seen:  # one backend may play in several profiles
                 continue
+            seen.add(backend)
             what = f"weights: {role.name}"
             missing = _missing(backend, settings)
             if not missing:
                 yield Finding(Level.GOOD, what, f"{backend.name} ({choice})", f"licence {backend.licence}")
                 continue
-            is_chosen = choice == role.player(settings).choice
+            is_chosen = choice == chosen
             is_downloaded = all(weights.is_downloaded for weights in missing)
             level = Level.BAD if is_chosen and not is_downloaded else Level.ABSENT
             found = f"{backend.name} ({choice}): {len(missing)} of {len(every)} not installed"

@@ -12,7 +12,7 @@ from audio_assets.command.run import Given, parse_given, print_left
 
 if TYPE_CHECKING:
     from audio_assets.engine.platform import Platform
-    from audio_assets.engine.state.planner import AssetPlan, Plan
+    from audio_assets.engine.state.plans import AssetPlan, Plan
     from audio_assets.engine.state.rates import Estimate
 
 

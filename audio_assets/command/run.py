@@ -14,7 +14,7 @@ from audio_assets.errors import UserError
 
 if TYPE_CHECKING:
     from audio_assets.engine.platform import Platform
-    from audio_assets.engine.state.planner import Plan
+    from audio_assets.engine.state.plans import Plan
 
 Given = Annotated[
     list[str] | None,

@@ -27,7 +27,8 @@ from audio_assets.engine.state.adoption import (
 )
 from audio_assets.engine.state.checkpoints import CHECKPOINTS, TRAINING_ITEMS, TRAINING_SOURCES, Checkpoint
 from audio_assets.engine.state.ledger import LEDGER
-from audio_assets.engine.state.planner import Plan, Question, make_plan
+from audio_assets.engine.state.planner import make_plan
+from audio_assets.engine.state.plans import Plan, Question
 from audio_assets.engine.state.rows import arrow_table, insert_rows, only
 from audio_assets.engine.state.states import DEFAULT, RunOptions
 from audio_assets.engine.workers.local import LocalSession

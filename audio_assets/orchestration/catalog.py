@@ -1,7 +1,7 @@
 """The catalogs as assets that something outside Dagster writes, in parts that are read apart.
 
 A catalog, e.g. ``tracks``, is three kinds of external asset, so that a change makes stale what it concerns
-and nothing else (docs/decisions/010-staleness-by-dagster.md):
+and nothing else (docs/decisions/014-staleness-by-dagster.md):
 
 - ``tracks``: the sound of each item, by partition; all that is computed per item depends on it.
 - ``tracks/artist``: a column that some asset `reads`, by partition.

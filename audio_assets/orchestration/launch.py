@@ -19,7 +19,7 @@ from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.progress import observer
 from audio_assets.engine.state.kept import drop_plan, keep_plan
-from audio_assets.engine.state.planner import Plan
+from audio_assets.engine.state.plans import Plan
 from audio_assets.engine.state.states import DEFAULT, RunOptions, Why
 from audio_assets.errors import UserError
 from audio_assets.resources.lake import quote, quoted

@@ -32,10 +32,10 @@ def plan_of_run(
     found = kept_plan(platform, id)
     if found is not None:
         return found
-    chosen = run.asset_selection
+    chosen = context.job_def.asset_layer.selected_asset_keys
     names = [
         asset.name
         for asset in platform.graph.item_assets
-        if asset.item is kind and (chosen is None or dg.AssetKey(asset.name) in chosen)
+        if asset.item is kind and dg.AssetKey(asset.name) in chosen
     ]
     return keep_plan(platform, id, names, items, options, keep_empty=True)[1]

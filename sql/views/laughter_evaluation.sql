@@ -1,6 +1,11 @@
--- Metrics of the newest checkpoint of each laughter model, on validation and test episodes.
+-- Metrics of the adopted checkpoint of each laughter model, on validation and test episodes.
 CREATE OR REPLACE VIEW laughter_evaluation AS
-SELECT c.asset AS model, e.*
+WITH adopted AS (
+    SELECT asset, checkpoint
+    FROM adoptions
+    QUALIFY row_number() OVER (PARTITION BY asset ORDER BY adopted_at DESC) = 1
+)
+SELECT adopted.asset AS model, e.*
 FROM (
     FROM laughter_predictor_evaluation
     UNION ALL
@@ -8,5 +13,4 @@ FROM (
     UNION ALL
     FROM laughter_timer_evaluation
 ) AS e
-JOIN checkpoints AS c USING (checkpoint)
-QUALIFY c.created_at = max(c.created_at) OVER (PARTITION BY c.asset);
+JOIN adopted USING (checkpoint);

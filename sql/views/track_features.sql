@@ -1,5 +1,6 @@
 -- One wide row per track: every numeric feature by its flat name, NULL where it is not measured (yet).
 -- Lists of twelve are spread to twelve columns, counted from 0 (pitch class C).
+-- Written by sql/write_track_features.py from the tables' declarations.
 CREATE OR REPLACE VIEW track_features AS
 SELECT
     tracks.item,
@@ -131,7 +132,9 @@ SELECT
     loudness.stereo_correlation,
     spectral.spectral_centroid_hz,
     spectral.spectral_bandwidth_hz,
-    spectral.spectral_rolloff_hz
+    spectral.spectral_rolloff_hz,
+    binary_labels.voice_probability,
+    binary_labels.female_probability
 FROM tracks
 LEFT JOIN loudness USING (item)
 LEFT JOIN tempo USING (item)

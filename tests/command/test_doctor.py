@@ -101,6 +101,12 @@ def test_the_learned_profile_says_where_it_plays_an_embedded_backend(look):
     assert look(profile="learned", beats_backend="embedded")["backend: beats"].found.endswith("(embedded)")
 
 
+def test_weights_of_a_backend_that_plays_in_several_profiles_are_listed_once(tmp_path):
+    findings = examine(Settings(home=tmp_path / "home", profile="learned"))
+    found = [finding.found for finding in findings if finding.what == "weights: voice_activity"]
+    assert found == ["silero-vad (learned)"]
+
+
 def test_weights_inside_a_package_that_is_not_there_are_bad_with_the_command(look, monkeypatch):
     absent = replace(SILERO, distribution="no-such-ears", file="no_such_ears/net.onnx")
     monkeypatch.setattr(SileroVoiceActivity, "weights", (absent,))

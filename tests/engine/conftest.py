@@ -29,7 +29,7 @@ from audio_assets.engine.state.catalog import catalog_tables, write_items
 from audio_assets.engine.state.checkpoints import Checkpoint
 from audio_assets.engine.state.kept import keep_plan
 from audio_assets.engine.state.ledger import Computed
-from audio_assets.engine.state.planner import Plan
+from audio_assets.engine.state.plans import Plan
 from audio_assets.engine.state.states import DEFAULT, RunOptions, State, Why
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
@@ -176,7 +176,7 @@ def quick_lake(settings: Settings) -> Lake:
 
 
 def make_bench(folder: Path, assets: Iterable[Asset] = ALL, **settings: object) -> Bench:
-    chosen = Settings(home=folder / "home", workers=2, **settings)
+    chosen = Settings(**{"home": folder / "home", "workers": 2, **settings})
     platform = Platform(
         settings=chosen,
         graph=AssetGraph.of(assets),

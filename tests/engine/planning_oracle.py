@@ -12,7 +12,7 @@ from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.outcomes import Outcome
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.state.ledger import DEATHS_TO_QUARANTINE
-from audio_assets.engine.state.planner import Question, item_digest, value_fingerprint, whole_fingerprint
+from audio_assets.engine.state.plans import Question, item_digest, value_fingerprint, whole_fingerprint
 from audio_assets.engine.state.states import State, Why
 
 

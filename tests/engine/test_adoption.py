@@ -170,7 +170,7 @@ def test_a_checkpoint_is_named_by_a_unique_beginning(bench):
     own, _ = bench.train("scales", scale=3.0)
     assert read_checkpoint(bench.platform.lake, own.checkpoint[:12]).checkpoint == own.checkpoint
     assert read_checkpoint(bench.platform.lake, "nothing") is None
-    with pytest.raises(CheckpointError, match="'' fits 2 checkpoints"):
+    with pytest.raises(CheckpointError, match=r"'' fits 2 checkpoints, e\.g\. "):
         read_checkpoint(bench.platform.lake, "")
 
 

@@ -25,7 +25,8 @@ from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.state.catalog import catalog_tables
 from audio_assets.engine.state.ledger import LEDGER, Computed
 from audio_assets.engine.state.ledger import _entries as ledger_entries
-from audio_assets.engine.state.planner import Question, make_plan
+from audio_assets.engine.state.planner import make_plan
+from audio_assets.engine.state.plans import Question
 from audio_assets.engine.state.rows import arrow_table, insert_rows
 from audio_assets.engine.state.states import RunOptions, State, Why
 from audio_assets.resources.lake import Lake

@@ -1,5 +1,7 @@
 """The wide view over the tables that the assets declare."""
 
+import re
+import runpy
 from pathlib import Path
 
 import duckdb
@@ -68,6 +70,21 @@ def lake():
         connection.execute(f"CREATE TABLE {name} ({declared})")
     connection.execute(VIEW.read_text())
     return connection
+
+
+def test_the_view_is_what_the_declarations_say():
+    written = runpy.run_path(str(VIEW.parents[1] / "write_track_features.py"))["text"]()
+    assert VIEW.read_text() == written, "run sql/write_track_features.py"
+
+
+def test_every_single_number_of_its_tables_is_a_column_and_no_name_is_there_twice(lake):
+    joined = set(re.findall(r"LEFT JOIN (\w+)", VIEW.read_text()))
+    assert len(joined) == 15
+    columns = [row[0] for row in lake.execute("DESCRIBE track_features").fetchall()]
+    assert len(columns) == len(set(columns)) == 4 + 108 + 1 + 14 + 2
+    in_others = {"danceable_probability", "atonal_probability"}
+    single = {c.name for name in joined for c in TABLES[name] if c.length is None} - in_others - {"item"}
+    assert single <= set(columns)
 
 
 def test_the_view_has_all_108_numeric_features_by_name(lake):

@@ -58,7 +58,7 @@ def test_a_rejected_file_that_has_changed_is_read_again(platform: Platform, brok
     assert platform.lake.rows("SELECT * FROM rejected_files") == []
 
 
-def test_what_an_older_home_rejected_without_size_is_read_again(platform: Platform, broken: Path):
+def test_a_file_that_was_rejected_without_its_size_is_read_again(platform: Platform, broken: Path):
     register(platform, [broken])
     forget = "UPDATE rejected_files SET size_bytes = NULL, modified_ns = NULL"
     platform.lake.write(lambda connection: connection.execute(forget))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import dagster as dg
 import pytest
 
-from audio_assets.engine import TEXT, Column
-from audio_assets.engine.declare.graph import order_collections
 from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.dagster_private import latest_ids
 from audio_assets.resources.lake import Lake
-from tests.engine.conftest import Bench, make_bench
-from tests.orchestration.test_staleness import counts, languages, make_desk, toys
+from tests.engine import toys
+from tests.engine.conftest import Bench
+from tests.orchestration.test_staleness import make_desk
+from tests.orchestration.tongues import counts, languages, make_library, retag
 
 SOUNDS, LANGUAGES = dg.AssetKey("notes"), dg.AssetKey(["notes", "language"])
 MEMBERS = dg.AssetKey(["notes", "all"])
@@ -28,12 +27,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def bench(tmp_path) -> Bench:
-    bench = make_bench(tmp_path, (toys.lengths, languages))
-    declared = [*bench.platform.tables["notes"], Column("language", TEXT, doc="Language")]
-    collections = order_collections([counts], bench.platform.graph)
-    platform = replace(bench.platform, tables={"notes": declared}, collections=collections)
-    platform.prepare()
-    bench = Bench(platform, bench.folder)
+    bench = make_library(tmp_path, (toys.lengths, languages, counts))
     bench.add({"a": "one", "b": "two", "c": "three"})
     return bench
 
@@ -93,11 +87,11 @@ def test_no_key_is_read_while_the_catalog_stays_as_it_is(bench, instance, asked,
 
 def test_a_changed_column_is_observed_once_and_columns_that_nothing_reads_never(bench, instance):
     sync_catalog(bench.platform, instance)
-    execute(bench, "UPDATE notes SET language = 'eesti', path = 'elsewhere' WHERE item = 'b'")
+    retag(bench.platform, "b", language="eesti", path="elsewhere")
     sync_catalog(bench.platform, instance)
     first = observed(instance, LANGUAGES)
     assert first.keys() == {"b"}
-    execute(bench, "UPDATE notes SET duration_s = 7")
+    retag(bench.platform, duration_s=7.0)
     sync_catalog(bench.platform, instance)
     assert observed(instance, LANGUAGES) == first
     assert observed(instance, SOUNDS) == {}
@@ -105,8 +99,8 @@ def test_a_changed_column_is_observed_once_and_columns_that_nothing_reads_never(
 
 def test_what_was_changed_and_changed_back_is_no_change(bench, instance):
     sync_catalog(bench.platform, instance)
-    execute(bench, "UPDATE notes SET language = 'eesti' WHERE item = 'b'")
-    execute(bench, "UPDATE notes SET language = NULL WHERE item = 'b'")
+    retag(bench.platform, "b", language="eesti")
+    retag(bench.platform, "b", language=None)
     sync_catalog(bench.platform, instance)
     assert observed(instance, LANGUAGES) == {}
 
@@ -170,7 +164,7 @@ def test_the_shards_are_observed_that_an_item_came_to_left_or_changed_in(tmp_pat
     sync_catalog(desk.platform, instance)
     assert len(observed(instance, SOUNDS)) == len(observed(instance, LANGUAGES)) == 2
     before = observed(instance, LANGUAGES)
-    desk.execute("UPDATE notes SET language = 'eesti' WHERE item = 'b'")
+    retag(desk.platform, "b", language="eesti")
     sync_catalog(desk.platform, instance)
     assert len(observed(instance, LANGUAGES).keys() - before.keys()) == 1
     assert len(observed(instance, SOUNDS)) == 2

@@ -261,9 +261,10 @@ def test_a_run_tells_outcomes_throughput_and_the_first_rows(desk):
         "items failed": 1,
         "items not_applicable": 1,
         "items up to date": 0,
-        "items blocked": 0,
+        "items waiting": 0,
+        "items left": 0,
     }
-    assert metadata["audio hours per hour"].value > 0
+    assert metadata["s per hour"].value > 0
     assert "| item | characters |" in metadata["preview"].value
     assert "| d | 17 |" in metadata["preview"].value
 

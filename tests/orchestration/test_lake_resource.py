@@ -50,8 +50,8 @@ def test_commands_that_compute_nothing_load_no_dagster_and_no_pandas(tmp_path, m
     monkeypatch.setenv("AUDIO_ASSETS_HOME", str(tmp_path))
     script = (
         "import sys\n"
-        "from audio_assets.command.app import main\n"
-        "for arguments in (['run'], ['status']):\n"
+        "from audio_assets.command.main import main\n"
+        "for arguments in (['run'], ['plan'], ['status']):\n"
         "    sys.argv = ['audio-assets', *arguments]\n"
         "    try: main()\n"
         "    except SystemExit as end: assert not end.code, end.code\n"

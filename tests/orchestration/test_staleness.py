@@ -10,42 +10,25 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from audio_assets.engine import INTEGER, TEXT, Column, Table, item_asset
-from audio_assets.engine.declare.collection_asset import Collection, collection_asset
-from audio_assets.engine.declare.graph import AssetGraph, order_collections
-from audio_assets.engine.declare.tables import ResultTable
+from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.platform import Platform
 from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.definitions import build_definitions
 from audio_assets.orchestration.partitions import Partitions
 from tests.engine import toys
-from tests.engine.conftest import Bench, make_bench
-from tests.engine.test_training import mean_length
-
-LANGUAGES = Table("languages", toys.NOTE, [Column("letters", INTEGER, doc="Letters of the language's name")])
-CHAINS = Table("chains", toys.NOTE, [Column("twice", INTEGER, doc="Twice the letters")])
-COUNTS = ResultTable("counts", [Column("letters", INTEGER, doc="All letters")], "Counts.")
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-@item_asset(table=LANGUAGES, group="toys", code_version="1", bundle="tongues", reads=("language",))
-def languages(note: str, *, record: dict[str, object]) -> dict[str, int]:
-    return {"letters": len(str(record["language"] or ""))}
-
-
-@item_asset(table=CHAINS, group="toys", code_version="1", bundle="tongues")
-def chains(note: str, languages: dict[str, int]) -> dict[str, int]:
-    return {"twice": 2 * languages["letters"]}
-
-
-@collection_asset(
-    item=toys.NOTE, upstream=["lengths"], tables=[COUNTS], group="toys", code_version="1", reads=["language"]
+from tests.engine.conftest import Bench
+from tests.orchestration.tongues import (
+    chains,
+    counts,
+    judgements,
+    languages,
+    make_library,
+    mean_length,
+    retag,
 )
-def counts(notes: Collection) -> dict[str, list[dict[str, object]]]:
-    return {"counts": [{"letters": int(notes.rows("lengths")["characters"].sum())}]}
 
-
-ITEM_ASSETS = (toys.lengths, toys.words, toys.ratios, toys.copies, languages, chains)
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+ITEM_ASSETS = (toys.lengths, languages, chains)
 NAMES = [asset.name for asset in ITEM_ASSETS]
 
 
@@ -116,22 +99,14 @@ class Desk:
 
 
 def make_desk(folder, instance: dg.DagsterInstance, **settings: object) -> Desk:
-    bench = make_bench(folder, ITEM_ASSETS, **settings)
-    declared = [*bench.platform.tables["notes"], Column("language", TEXT, doc="Language")]
-    platform = replace(
-        bench.platform,
-        tables={"notes": declared},
-        collections=order_collections([counts], bench.platform.graph),
-        trainings=(mean_length,),
-    )
-    platform.prepare()
-    return Desk(Bench(platform, bench.folder), instance)
+    assets = (*ITEM_ASSETS, judgements, counts, mean_length)
+    return Desk(make_library(folder, assets, **{"workers": 1, **settings}), instance)
 
 
 @pytest.fixture
-def desk(tmp_path) -> Iterator[Desk]:
+def desk(tmp_path, new_mlflow) -> Iterator[Desk]:
     with dg.DagsterInstance.ephemeral() as instance:
-        yield make_desk(tmp_path, instance)
+        yield make_desk(tmp_path, instance, mlflow_uri=new_mlflow(tmp_path / "mlflow.db"))
 
 
 NOTES = {"a": "two words", "b": "three small words", "c": "one"}
@@ -164,13 +139,13 @@ def test_what_is_reported_late_is_fresh(desk: Desk):
 
 def test_a_value_whose_upstream_is_reported_after_it_is_fresh_once_it_is_looked_at_again(desk: Desk):
     desk.bench.add(NOTES)
-    desk.bench.run(["lengths", "words"])
-    desk.run("ratios")
-    assert desk.status("ratios") == {}
+    desk.bench.run(["lengths"])
+    desk.run("languages", "chains")
+    assert desk.status("languages", "chains") == {}
     desk.run("lengths")
-    assert desk.status("ratios", keys=["a"]) == {"ratios:a": "STALE DATA lengths"}
-    desk.run("ratios")
-    assert desk.status("ratios") == {}
+    assert desk.status(keys=["a"]) == {"chains:a": "STALE DATA lengths"}
+    desk.run("languages", "chains")
+    assert desk.status() == {}
 
 
 def test_another_upstream_value_makes_stale_what_it_went_into_and_nothing_else(desk: Desk):
@@ -178,13 +153,16 @@ def test_another_upstream_value_makes_stale_what_it_went_into_and_nothing_else(d
     desk.run()
     desk.bench.add({"b": "quite another note"})
     desk.run("lengths", keys=["b"])
-    assert desk.status("lengths", "ratios") == {"ratios:b": "STALE DATA lengths DATA notes"}
+    assert desk.status() == {
+        "languages:b": "STALE DATA notes",
+        "chains:b": "STALE DATA lengths DATA notes",
+    }
 
 
 def test_a_column_that_changed_makes_stale_what_reads_it_and_nothing_else(desk: Desk):
     desk.bench.add(NOTES)
     desk.run()
-    desk.execute("UPDATE notes SET language = 'eesti' WHERE item IN ('a', 'c')")
+    retag(desk.platform, "a", "c", language="eesti")
     sync_catalog(desk.platform, desk.instance)
     assert desk.status() == {
         "languages:a": "STALE DATA notes/language",
@@ -197,17 +175,17 @@ def test_a_column_that_changed_makes_stale_what_reads_it_and_nothing_else(desk: 
     }
     desk.run()
     assert desk.status() == {}
-    assert desk.bench.query("SELECT item, twice FROM chains ORDER BY item") == [
-        ("a", 10),
-        ("b", 0),
-        ("c", 10),
+    assert desk.bench.query("SELECT item, sum FROM chains ORDER BY item") == [
+        ("a", 14),
+        ("b", 17),
+        ("c", 8),
     ]
 
 
 def test_a_step_tells_of_a_changed_column_before_it_computes(desk: Desk):
     desk.bench.add(NOTES)
     desk.run()
-    desk.execute("UPDATE notes SET language = 'eesti' WHERE item = 'a'")
+    retag(desk.platform, "a", language="eesti")
     job = desk.definitions.resolve_job_def("materialize_notes")  # nobody has told of it
     tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "c"}
     assert job.execute_in_process(instance=desk.instance, run_config=QUIET, tags=tags).success
@@ -240,8 +218,8 @@ def test_a_shard_is_stale_when_an_item_comes_to_it_and_fresh_when_that_is_comput
         desk.bench.add({"new": "a new note"})
         shard = Partitions(toys.NOTE, 4).of(desk.platform.items(toys.NOTE, ["new"])["new"])
         sync_catalog(desk.platform, instance)
-        assert desk.status("words", "languages") == {
-            f"words:{shard}": "STALE DATA notes",
+        assert desk.status("lengths", "languages") == {
+            f"lengths:{shard}": "STALE DATA notes",
             f"languages:{shard}": "STALE DATA notes DATA notes/language",
         }
         assert desk.run(keys=[shard]).success
@@ -267,7 +245,7 @@ def test_a_schedule_or_the_ui_finds_by_the_sensor_what_the_planner_says_of_colle
     second, cursor = tick(cursor)
     assert second == {"counts": (True, "ok")}
     assert tick(cursor) == ({}, cursor)
-    desk.execute("UPDATE notes SET language = 'eesti' WHERE item = 'a'")
+    retag(desk.platform, "a", language="eesti")
     third, cursor = tick(cursor)
     assert third == {"counts": (False, "stale")}
     desk.execute("UPDATE notes SET path = path")
@@ -298,7 +276,7 @@ ALL = ("counts", "mean_length", "mean_length_evaluation")
 def test_of_50_items_dagster_itself_says_whether_a_collection_and_a_training_are_stale(desk: Desk):
     collection_of(desk, 50)
     assert desk.status(*ALL) == {}
-    desk.execute("UPDATE notes SET language = 'eesti' WHERE item = 'n007'")
+    retag(desk.platform, "n007", language="eesti")
     sync_catalog(desk.platform, desk.instance)
     assert desk.status(*ALL) == {"counts": "STALE DATA notes/language"}
     desk.compute("materialize_collections")
@@ -316,9 +294,25 @@ def test_of_50_items_dagster_itself_says_whether_a_collection_and_a_training_are
     assert desk.status(*ALL) == {}
 
 
+def test_what_a_checkpoint_made_is_stale_when_there_is_another(desk: Desk):
+    collection_of(desk, 3)
+    desk.run("judgements")
+    assert desk.bench.query("SELECT DISTINCT has_model FROM judgements") == [(True,)]
+    assert desk.status("judgements") == {}
+    desk.bench.add({"n003": "one more"})
+    desk.run("lengths")
+    desk.compute("train_mean_length")
+    assert desk.status("judgements", keys=["n000"]) == {"judgements:n000": "STALE DATA mean_length"}
+    desk.run("judgements")
+    assert desk.status("judgements") == {}
+
+
 def test_of_150_items_the_planner_says_it_by_a_check(desk: Desk):
     collection_of(desk, 150)
     assert desk.status(*ALL) == {}
+    keys = [dg.AssetCheckKey(dg.AssetKey(name), "up_to_date") for name in ("counts", "mean_length")]
+    latest = desk.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    assert {record.status.value for record in latest.values()} == {"SUCCEEDED"}  # asked with each run
     assert check(desk, "counts") and check(desk, "mean_length")
     (desk.bench.folder / "n007.txt").write_text("quite another note")
     desk.bench.add({"n007": "quite another note"})

@@ -9,7 +9,8 @@ from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.tracked import track_adoption
 from audio_assets.engine.state.adoption import Adopted, adopt
 from audio_assets.engine.state.checkpoints import Checkpoint, CheckpointError
-from audio_assets.engine.state.planner import AssetPlan, make_plan
+from audio_assets.engine.state.planner import make_plan
+from audio_assets.engine.state.plans import AssetPlan
 from audio_assets.engine.state.states import State
 
 

@@ -30,7 +30,7 @@ from audio_assets.engine.state.ledger import (
     with_quarantine,
     write_results,
 )
-from audio_assets.engine.state.planner import value_fingerprint
+from audio_assets.engine.state.plans import value_fingerprint
 from audio_assets.engine.state.rows import only
 from audio_assets.resources.lake import quote, quoted
 
@@ -150,20 +150,34 @@ class BundleRun:
             f"({quote(n)}, {quote(c)})" for n, c in {name: recipe.checkpoint, **sources}.items()
         )
         rows = self._platform.lake.rows(
-            f"SELECT asset, item, fingerprint, upstream_json, recipe FROM {LEDGER.name} "
+            f"SELECT asset, item, fingerprint, upstream_json FROM {LEDGER.name} "
             f"WHERE (asset, checkpoint) IN ({listed}) AND outcome IN ('ok', 'not_applicable')"
             + only(items, "AND")
         )
-        wanted = set(items)
-        now = {(asset_name, item): found for asset_name, item, found, *_ in rows}
+        now = {(asset_name, item): found for asset_name, item, found, _ in rows}
+        catalog = self._catalog(asset, items)
         found = {}
-        for asset_name, item, value, upstream_json, made_by in rows:
-            if asset_name != name or item not in wanted or made_by != recipe.digest:
+        for asset_name, item, value, upstream_json in rows:
+            if asset_name != name or item not in catalog:
                 continue
-            upstream: dict[str, str] = json.loads(upstream_json)
-            if all(now.get((u, item)) == was for u, was in upstream.items()):
-                found[item] = Stored(value, upstream)
+            upstream = [now.get((u, item), "") for u in asset.upstream]
+            if value == value_fingerprint(recipe, *catalog[item], upstream):
+                found[item] = Stored(value, json.loads(upstream_json))
         return found
+
+    def _catalog(self, asset: ItemAsset, items: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        """The hashes of the sound of `items` and of the columns that the asset reads, by item."""
+        columns = "".join(f', x."{name}"' for name in asset.reads)
+        joined = f' JOIN "{text_table(asset.item.plural)}" AS x USING (item)' if asset.reads else ""
+        rows = self._platform.lake.rows(
+            f'SELECT item, t.content_hash{columns} FROM "{asset.item.plural}" AS t{joined}' + only(items)
+        )
+        wanted = set(items)
+        return {
+            item: (sound, fingerprint(texts) if asset.reads else None)
+            for item, sound, *texts in rows
+            if item in wanted
+        }
 
     def _checkpoint(self, name: str) -> str:
         recipe = self._recipes.get(name)

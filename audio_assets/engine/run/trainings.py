@@ -53,7 +53,8 @@ from audio_assets.engine.state.ledger import (
     of_checkpoints,
     replace_entry,
 )
-from audio_assets.engine.state.planner import TrainingItem, read_training
+from audio_assets.engine.state.planner import read_training
+from audio_assets.engine.state.plans import TrainingItem
 from audio_assets.engine.state.rows import arrow_table, insert_rows
 from audio_assets.engine.workers.session import WorkerError
 from audio_assets.resources.files import write_file

@@ -16,7 +16,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from audio_assets.engine.platform import Platform
-from audio_assets.engine.state.planner import Plan
+from audio_assets.engine.state.plans import Plan
 from audio_assets.engine.state.states import RunOptions, State
 from audio_assets.errors import UserError
 from audio_assets.resources.objects import ObjectError

@@ -13,124 +13,39 @@ to compute.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from audio_assets.engine.code.state import CodeState
-from audio_assets.engine.declare.asset import EVERY_ITEM, Asset, Recipe, fingerprint
-from audio_assets.engine.declare.graph import AssetGraph
+from audio_assets.engine.declare.asset import Asset
 from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.outcomes import Outcome
 from audio_assets.engine.declare.training_asset import TrainingAsset
-from audio_assets.engine.state.catalog import text_table
 from audio_assets.engine.state.checkpoints import TRAINING_ITEMS
-from audio_assets.engine.state.ledger import DEATHS_TO_QUARANTINE, LEDGER
-from audio_assets.engine.state.states import DEFAULT, RunOptions, State, Why
-from audio_assets.resources.lake import Lake, quote, quoted
+from audio_assets.engine.state.ledger import DEATHS_TO_QUARANTINE
+from audio_assets.engine.state.plan_tables import (
+    NOTHING,
+    STATES,
+    WHOLE,
+    WHYS,
+    PlanTables,
+    boolean,
+    list_hash,
+    literal,
+    outcome_number,
+    sized,
+    state_number,
+    why_number,
+)
+from audio_assets.engine.state.plans import Amount, AssetPlan, Plan, Question, TrainingItem, whole_fingerprint
+from audio_assets.engine.state.states import State, Why
+from audio_assets.resources.lake import Lake, quote
 
 MEMORY = "2GiB"
-OUTCOMES = tuple(Outcome)
-STATES = tuple(State)
-WHYS = tuple(Why)
-TOLD = pa.schema(
-    [
-        *((name, pa.string()) for name in ("asset", "checkpoint", "shown", "recipe", "code_version")),
-        *((name, pa.string()) for name in ("code_hash", "parameters_json", "backend", "revision")),
-        *((name, pa.uint8()) for name in ("number", "kind", "reads")),
-        ("is_training", pa.bool_()),
-    ]
-)
-WHOLE = 255
-"""The number in the place of a kind for values of all items together."""
-
-NOTHING = 255
-"""The number in the place of what has changed where nothing has, but perhaps an upstream value."""
-
-
-@dataclass
-class Amount:
-    """How many values, and the size of their items together, in the unit of the kind's size column."""
-
-    items: int = 0
-    size: float = 0.0
-
-
-@dataclass
-class AssetPlan:
-    """One asset's part of a plan.
-
-    `states` counts its items by where they stand, `todo` those to compute by reason, `left` those that are not
-    computed by where they stand, `waiting` those that cannot be by what they wait for, `stale` those left alone
-    though stale by what has changed. `later` are those among `waiting` that can be computed once a training of
-    the same plan has ended, and what hangs on it; `fingerprint` is that of a value of all items together.
-    """
-
-    asset: str
-    states: Counter[State] = field(default_factory=Counter)
-    todo: dict[Why, Amount] = field(default_factory=dict)
-    left: Counter[State] = field(default_factory=Counter)
-    waiting: Counter[str] = field(default_factory=Counter)
-    stale: Counter[Why] = field(default_factory=Counter)
-    later: int = 0
-    fingerprint: str | None = None
-
-    @property
-    def count(self) -> int:
-        """How many values are to be computed."""
-        return sum(amount.items for amount in self.todo.values())
-
-    @property
-    def size(self) -> float:
-        """The size of their items."""
-        return sum(amount.size for amount in self.todo.values())
-
-
-@dataclass
-class Plan:
-    """What is to be computed of some assets, as of lake snapshot `snapshot`; upstream before downstream."""
-
-    snapshot: int
-    assets: dict[str, AssetPlan]
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to compute."""
-        return not any(part.count for part in self.assets.values())
-
-    @property
-    def needed(self) -> list[str]:
-        """The assets that have something to compute."""
-        return [name for name, part in self.assets.items() if part.count]
-
-    def __getitem__(self, name: str) -> AssetPlan:
-        return self.assets[name]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What the planner is told: the assets and how they are computed, and the items meant (None: all).
-
-    `recipes` leaves out assets whose trained model there is none of. `adopted` names the adopted checkpoint of
-    trainings, `adoptable` those that are to be adopted if they are what would be trained now, `shown` the
-    checkpoint whose values the views show, for assets that have values of several.
-    """
-
-    graph: AssetGraph
-    recipes: Mapping[str, Recipe]
-    code: Mapping[str, CodeState]
-    selected: Sequence[str]
-    items: Sequence[str] | None = None
-    options: RunOptions = DEFAULT
-    adopted: Mapping[str, str] = field(default_factory=dict)
-    adoptable: frozenset[str] = frozenset()
-    shown: Mapping[str, str] = field(default_factory=dict)
+"""What DuckDB may hold while it plans."""
 
 
 def make_plan(lake: Lake, question: Question, keep: Path | None = None) -> Plan:
@@ -153,15 +68,6 @@ def _bounded(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         connection.execute("RESET memory_limit")
 
 
-@dataclass(frozen=True)
-class TrainingItem:
-    """An item that a training learns from: the fingerprints of its values by asset, and the hash of it all."""
-
-    item: str
-    digest: str
-    upstream: dict[str, str]
-
-
 def read_training(lake: Lake, question: Question) -> tuple[AssetPlan, list[TrainingItem]]:
     """Where the one training that the question selects stands, and the items that are ready for it."""
     with lake.get_connection() as connection, _bounded(connection):
@@ -170,35 +76,16 @@ def read_training(lake: Lake, question: Question) -> tuple[AssetPlan, list[Train
         return part, planning.training_items(part.asset)
 
 
-class _Planning:
-    """One answer in the making: temporary tables of a connection that nobody else has."""
+class _Planning(PlanTables):
+    """One answer in the making: the assets are gone through, upstream first."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, question: Question) -> None:
-        self._connection = connection
-        self._question = question
-        self._snapshot = int(self._rows("SELECT id FROM lake.current_snapshot()")[0][0])
-        wanted = set(question.selected)
-        self._selected = [asset for asset in question.graph.assets if asset.name in wanted]
-        needed = wanted | {u for asset in self._selected for u in asset.upstream}
-        self._assets = [asset for asset in question.graph.assets if asset.name in needed]
-        self._number = {asset.name: n for n, asset in enumerate(self._assets)}
-        self._kinds = list({kind.name: kind for a in self._assets for kind in a.items}.values())
-        self._is_upstream = {u for asset in self._selected for u in asset.upstream}
-        self._reads = {
-            reads: n for n, reads in enumerate(dict.fromkeys(a.reads for a in self._assets if a.reads))
-        }
-        wholes = [n for n, a in enumerate(self._assets) if not isinstance(a, ItemAsset)]
-        self._wholes = f"{wholes}::UTINYINT[]"
-        self._open = 0
-        self._fine: dict[tuple[int, int], int] = {}
+        super().__init__(connection, question)
         self._deferred: set[str] = set()
         self._later: dict[str, int] = {}
         self._whole: dict[str, str | None] = {}
 
     def plan(self, keep: Path | None) -> Plan:
-        self._read_catalog()
-        self._read_ledger()
-        self._screen()
         self._run(
             "CREATE OR REPLACE TEMP TABLE plan_todo "
             "(asset UTINYINT, id UINTEGER, size DOUBLE, fp VARCHAR, upstream VARCHAR[], deaths UTINYINT)"
@@ -214,151 +101,6 @@ class _Planning:
             self._keep(keep)
         return plan
 
-    # --- what is read, once ---
-
-    def _read_catalog(self) -> None:
-        """Items by number, with a hash of each set of columns that assets read."""
-        items = self._question.items
-        if items is not None:
-            self._connection.register("plan_wanted", pa.table({"item": pa.array(items, pa.string())}))
-        parts = [
-            f"SELECT {WHOLE}::UTINYINT AS kind, {quote(EVERY_ITEM)} AS item, '' AS content_hash, "
-            "0::UBIGINT AS content, 0::DOUBLE AS size"
-        ]
-        for number, kind in enumerate(self._kinds):
-            reads = {n: r for r, n in self._reads.items() if any(kind in a.items for a in self._reading(r))}
-            hashes = "".join(
-                f", {_list_hash([_sized(_name('x', column)) for column in columns])} AS reads_{n}"
-                for n, columns in reads.items()
-            )
-            size = _name("t", kind.size.column) if kind.size else "0"
-            parts.append(
-                f"SELECT {number}::UTINYINT AS kind, t.item, t.content_hash, hash(t.content_hash) AS content, "
-                f"coalesce({size}, 0)::DOUBLE AS size{hashes} FROM {self._lake(kind.plural, 't')}"
-                + (f" JOIN {self._lake(text_table(kind.plural), 'x')} USING (item)" if reads else "")
-                + (" SEMI JOIN plan_wanted USING (item)" if items is not None else "")
-            )
-        self._run("CREATE OR REPLACE TEMP TABLE plan_items AS " + " UNION ALL BY NAME ".join(parts))
-
-    def _reading(self, reads: tuple[str, ...]) -> list[Asset]:
-        return [asset for asset in self._assets if asset.reads == reads]
-
-    def _read_ledger(self) -> None:
-        """Of every entry what planning needs, in numbers."""
-        self._connection.register(
-            "plan_recipes", pa.Table.from_pylist([*map(self._told, self._assets)], TOLD)
-        )
-        reads = "".join(f" WHEN {n} THEN i.reads_{n}" for n in self._reads.values())
-        same_reads = f"l.reads_hash IS NOT DISTINCT FROM (CASE r.reads{reads} END)" if reads else "true"
-        has_trainings = any(isinstance(asset, TrainingAsset) for asset in self._assets)
-        more = ""
-        if has_trainings:
-            more = "".join(
-                f", CASE WHEN r.is_training THEN l.{name} END AS {name}"
-                for name in ("computed_at", "checkpoint")
-            )
-        self._run(
-            f"""
-            CREATE OR REPLACE TEMP TABLE plan_entries AS
-            SELECT
-                r.number AS asset,
-                i.rowid::UINTEGER AS id,
-                l.fingerprint_high AS high,
-                l.fingerprint_low AS low,
-                l.upstream_sum,
-                (list_position({quoted(o.value for o in OUTCOMES)}, l.outcome) - 1)::UTINYINT AS outcome,
-                least(l.deaths, 255)::UTINYINT AS deaths,
-                l.code_hash = r.code_hash AS same_code,
-                (CASE
-                    WHEN l.recipe <> r.recipe THEN CASE
-                        WHEN l.code_version <> r.code_version THEN {_number(Why.CODE)}
-                        WHEN l.parameters_json <> r.parameters_json THEN {_number(Why.PARAMETERS)}
-                        WHEN l.backend IS DISTINCT FROM r.backend OR l.revision IS DISTINCT FROM r.revision
-                            THEN {_number(Why.WEIGHTS)}
-                        ELSE {_number(Why.CODE)} END
-                    WHEN r.kind = {WHOLE} THEN {_number(Why.UPSTREAM)}
-                    WHEN hash(l.content_hash) <> i.content THEN {_number(Why.SOUND)}
-                    WHEN NOT {same_reads} THEN {_number(Why.READS)}
-                    ELSE {NOTHING}
-                END)::UTINYINT AS changed,
-                list_contains({quoted(sorted(self._question.options.tried))}, l.run_id) AS is_tried,
-                l.checkpoint <> r.checkpoint AS is_other{more}
-            FROM {self._lake(LEDGER.name, "l")}
-            JOIN plan_recipes AS r ON l.asset = r.asset
-            JOIN plan_items AS i ON l.item = i.item
-            -- not as a condition that joins, or DuckDB would first join recipes with items
-            WHERE i.kind::INTEGER - r.kind = 0
-            AND (l.checkpoint = r.checkpoint OR l.checkpoint = r.shown OR r.is_training)
-            """
-        )
-
-    def _screen(self) -> None:
-        """Tell the items that need a closer look: those not all of whose values are there and up to date.
-
-        An item does not if it has a good entry of every asset, each with nothing changed but perhaps upstream,
-        and the fingerprints its entries were made from, added up, are those of its entries. (Sums of 64 bits
-        of hashes agree by chance once in 10^19.)
-        """
-        fans = [sum(asset.name in a.upstream for a in self._selected) for asset in self._assets]
-        weights = "".join(f" WHEN {n} THEN {fan}" for n, fan in enumerate(fans) if fan)
-        owed = f"high::HUGEINT * (CASE asset{weights} ELSE 0 END)" if weights else "0::HUGEINT"
-        chosen = [n for n, a in enumerate(self._assets) if a.name in self._question.selected]
-        is_chosen = f"list_contains({chosen}::UTINYINT[], asset)"
-        fits = f"outcome <= {_outcome(Outcome.NOT_APPLICABLE)} AND NOT is_other"
-        per_kind = " ".join(
-            f"WHEN {number} THEN {sum(isinstance(a, ItemAsset) and a.item is kind for a in self._assets)}"
-            for number, kind in enumerate(self._kinds)
-        )
-        everything = _sql(self._question.options.everything)
-        self._run(
-            f"""
-            CREATE OR REPLACE TEMP TABLE plan_open AS
-            WITH summed AS (
-                SELECT id, count(*) AS n,
-                    bool_and({fits} AND (NOT {is_chosen} OR (same_code AND changed = {NOTHING}))) AS fits,
-                    (sum(CASE WHEN {is_chosen} THEN upstream_sum::HUGEINT ELSE 0 END) - sum({owed}))
-                        % 18446744073709551616::HUGEINT = 0 AS adds_up
-                FROM plan_entries GROUP BY id
-            )
-            SELECT i.rowid::UINTEGER AS id FROM plan_items AS i LEFT JOIN summed AS s ON s.id = i.rowid
-            WHERE i.kind <> {WHOLE} AND ({everything}
-                OR NOT coalesce(s.fits AND s.adds_up AND s.n = (CASE i.kind {per_kind} END), false))
-            """
-        )
-        self._open = int(self._rows("SELECT count(*) FROM plan_open")[0][0])
-        fine = f"SELECT asset, outcome, count(*) FROM plan_entries AS e {self._of_others} GROUP BY ALL"
-        self._fine = {(asset, outcome): count for asset, outcome, count in self._rows(fine)}
-        self._run(
-            "CREATE OR REPLACE TEMP TABLE plan_close AS SELECT e.*, "
-            "format('{:016x}{:016x}', high, low) AS fp FROM plan_entries AS e "
-            f"LEFT JOIN plan_open AS o USING (id) WHERE o.id IS NOT NULL OR list_contains({self._wholes}, asset)"
-        )
-
-    @property
-    def _of_others(self) -> str:
-        """SQL behind entries as ``e``: those of items that need no closer look."""
-        return "ANTI JOIN plan_open AS o ON o.id = e.id" if self._open else ""
-
-    def _told(self, asset: Asset) -> dict[str, Any]:
-        recipe = self._question.recipes.get(asset.name)
-        is_training = isinstance(asset, TrainingAsset)
-        keyed = recipe.checkpoint if recipe and isinstance(asset, ItemAsset) else ""
-        return {
-            "asset": asset.name,
-            "number": self._number[asset.name],
-            "kind": self._kinds.index(asset.item) if isinstance(asset, ItemAsset) else WHOLE,
-            "checkpoint": self._question.adopted.get(asset.name, "") if is_training else keyed,
-            "shown": self._question.shown.get(asset.name, keyed),
-            "recipe": recipe.digest if recipe else "",
-            "code_version": asset.code_version,
-            "code_hash": self._question.code[asset.name].digest,
-            "parameters_json": recipe.parameters_json if recipe else "",
-            "backend": recipe.backend if recipe else None,
-            "revision": recipe.revision if recipe else None,
-            "reads": self._reads.get(asset.reads, WHOLE),
-            "is_training": is_training,
-        }
-
     # --- values per item ---
 
     def _plan_items(self, asset: ItemAsset) -> AssetPlan:
@@ -372,7 +114,7 @@ class _Planning:
         if asset.model and (recipe is None or asset.model in self._deferred):
             absent.append(quote(asset.model))
         waits = f"nullif(concat_ws(', ', {', '.join(absent)}), '')" if absent else "NULL"
-        parts = [_sized(quote(recipe.digest if recipe else "")), _sized("i.content_hash")]
+        parts = [sized(quote(recipe.digest if recipe else "")), sized("i.content_hash")]
         if asset.reads:
             parts.append(f"'32:' || i.reads_{self._reads[asset.reads]}")
         parts += [f"'32:' || {u}.fp" for u, _ in sources]
@@ -386,11 +128,11 @@ class _Planning:
                 SELECT o.id, i.* FROM plan_items AS i JOIN plan_open AS o ON o.id = i.rowid
                 WHERE i.kind = {self._kinds.index(asset.item)}
             ), made AS (
-                SELECT i.id, i.size, {waits} AS waits, {_list_hash(parts)} AS expected FROM i{joins}
+                SELECT i.id, i.size, {waits} AS waits, {list_hash(parts)} AS expected FROM i{joins}
             ), compared AS (
                 SELECT m.id, m.size, m.waits, CASE WHEN m.waits IS NULL THEN m.expected END AS expected,
                     e.* EXCLUDE (id, changed),
-                    CASE e.changed WHEN {NOTHING} THEN {_number(Why.UPSTREAM)} ELSE e.changed END AS changed
+                    CASE e.changed WHEN {NOTHING} THEN {why_number(Why.UPSTREAM)} ELSE e.changed END AS changed
                 FROM made AS m LEFT JOIN ({entries}) AS e ON e.id = m.id
             )
             {self._judged(asset)}
@@ -401,7 +143,7 @@ class _Planning:
     def _with_fine(self, part: AssetPlan) -> AssetPlan:
         """The part, with the items that need no closer look."""
         for outcome, state in ((Outcome.OK, State.OK), (Outcome.NOT_APPLICABLE, State.NOT_APPLICABLE)):
-            count = self._fine.get((self._number[part.asset], _outcome(outcome)), 0)
+            count = self._fine.get((self._number[part.asset], outcome_number(outcome)), 0)
             if count:
                 part.states[state] += count
                 part.left[state] += count
@@ -417,28 +159,28 @@ class _Planning:
         return f"""
             , judged AS (
                 SELECT *, (CASE
-                    WHEN fp IS NULL THEN {_state(State.MISSING)}
-                    WHEN outcome = {_outcome(Outcome.QUARANTINED)} THEN {_state(State.QUARANTINED)}
-                    WHEN expected IS NULL OR expected <> fp THEN {_state(State.STALE)}
-                    WHEN outcome = {_outcome(Outcome.FAILED)} THEN {_state(State.FAILED)}
-                    WHEN NOT same_code THEN {_state(State.DRIFTED)}
-                    WHEN outcome = {_outcome(Outcome.OK)} THEN {_state(State.OK)}
-                    ELSE {_state(State.NOT_APPLICABLE)} END)::UTINYINT AS state
+                    WHEN fp IS NULL THEN {state_number(State.MISSING)}
+                    WHEN outcome = {outcome_number(Outcome.QUARANTINED)} THEN {state_number(State.QUARANTINED)}
+                    WHEN expected IS NULL OR expected <> fp THEN {state_number(State.STALE)}
+                    WHEN outcome = {outcome_number(Outcome.FAILED)} THEN {state_number(State.FAILED)}
+                    WHEN NOT same_code THEN {state_number(State.DRIFTED)}
+                    WHEN outcome = {outcome_number(Outcome.OK)} THEN {state_number(State.OK)}
+                    ELSE {state_number(State.NOT_APPLICABLE)} END)::UTINYINT AS state
                 FROM compared
             ), decided AS (
                 SELECT *, (CASE state
-                    WHEN {_state(State.MISSING)} THEN {_number(Why.NEW)}
-                    WHEN {_state(State.STALE)} THEN changed
-                    WHEN {_state(State.FAILED)} THEN {_number(Why.RETRY)}
-                    WHEN {_state(State.DRIFTED)} THEN {_number(Why.DRIFTED)}
-                    ELSE {_number(Why.ASKED)} END)::UTINYINT AS why,
+                    WHEN {state_number(State.MISSING)} THEN {why_number(Why.NEW)}
+                    WHEN {state_number(State.STALE)} THEN changed
+                    WHEN {state_number(State.FAILED)} THEN {why_number(Why.RETRY)}
+                    WHEN {state_number(State.DRIFTED)} THEN {why_number(Why.DRIFTED)}
+                    ELSE {why_number(Why.ASKED)} END)::UTINYINT AS why,
                     expected IS NOT NULL AND NOT coalesce(is_tried AND fp = expected, false) AND CASE state
-                        WHEN {_state(State.MISSING)} THEN true
-                        WHEN {_state(State.STALE)} THEN true
-                        WHEN {_state(State.QUARANTINED)} THEN false
-                        WHEN {_state(State.FAILED)} THEN {retried}
-                        WHEN {_state(State.DRIFTED)} THEN {_sql(options.drifted or options.everything)}
-                        ELSE {_sql(options.everything)} END AS compute
+                        WHEN {state_number(State.MISSING)} THEN true
+                        WHEN {state_number(State.STALE)} THEN true
+                        WHEN {state_number(State.QUARANTINED)} THEN false
+                        WHEN {state_number(State.FAILED)} THEN {retried}
+                        WHEN {state_number(State.DRIFTED)} THEN {boolean(options.drifted or options.everything)}
+                        ELSE {boolean(options.everything)} END AS compute
                 FROM judged
             )
             SELECT id, size, waits, state, why, compute, coalesce(deaths, 0)::UTINYINT AS deaths,
@@ -460,8 +202,8 @@ class _Planning:
         if asset.name in self._is_upstream:
             self._run(
                 f"CREATE OR REPLACE TEMP TABLE plan_current_{number} AS SELECT id, fp, "
-                f"compute OR state <> {_state(State.NOT_APPLICABLE)} AS is_ok FROM plan_now WHERE fp IS NOT NULL "
-                f"AND (compute OR state NOT IN ({_state(State.FAILED)}, {_state(State.QUARANTINED)}))"
+                f"compute OR state <> {state_number(State.NOT_APPLICABLE)} AS is_ok FROM plan_now WHERE fp IS NOT NULL "
+                f"AND (compute OR state NOT IN ({state_number(State.FAILED)}, {state_number(State.QUARANTINED)}))"
             )
         return part
 
@@ -470,8 +212,8 @@ class _Planning:
         counted = self._rows(
             "SELECT state, why, compute, waits, count(*), sum(size) FROM plan_now GROUP BY ALL ORDER BY ALL"
         )
-        for state_number, why_number, compute, waits, count, size in counted:
-            state, why = STATES[state_number], WHYS[why_number]
+        for state_n, why_n, compute, waits, count, size in counted:
+            state, why = STATES[state_n], WHYS[why_n]
             part.states[state] += count
             if compute:
                 amount = part.todo.setdefault(why, Amount())
@@ -500,8 +242,8 @@ class _Planning:
         if name in self._question.selected:
             return f"plan_current_{number}"
         return (
-            f"(SELECT id, fp, outcome = {_outcome(Outcome.OK)} AS is_ok FROM plan_close "
-            f"WHERE asset = {number} AND NOT is_other AND outcome <= {_outcome(Outcome.NOT_APPLICABLE)})"
+            f"(SELECT id, fp, outcome = {outcome_number(Outcome.OK)} AS is_ok FROM plan_close "
+            f"WHERE asset = {number} AND NOT is_other AND outcome <= {outcome_number(Outcome.NOT_APPLICABLE)})"
         )
 
     def _current_of_all(self, name: str) -> str:
@@ -509,7 +251,7 @@ class _Planning:
         number = self._number[name]
         fine = (
             "SELECT e.id, format('{:016x}{:016x}', high, low) AS fp, "
-            f"outcome = {_outcome(Outcome.OK)} AS is_ok FROM (FROM plan_entries WHERE asset = {number}) AS e "
+            f"outcome = {outcome_number(Outcome.OK)} AS is_ok FROM (FROM plan_entries WHERE asset = {number}) AS e "
             f"{self._of_others}"
         )
         return (
@@ -554,15 +296,15 @@ class _Planning:
             f"""
             CREATE OR REPLACE TEMP TABLE plan_now AS
             WITH compared AS (
-                SELECT i.rowid::UINTEGER AS id, {size!r}::DOUBLE AS size, {_literal(waits)} AS waits,
-                    {_literal(expected)} AS expected, e.* EXCLUDE (id)
+                SELECT i.rowid::UINTEGER AS id, {size!r}::DOUBLE AS size, {literal(waits)} AS waits,
+                    {literal(expected)} AS expected, e.* EXCLUDE (id)
                 FROM plan_items AS i
                 LEFT JOIN (
                     SELECT * FROM plan_close WHERE asset = {self._number[asset.name]}
-                    AND NOT ({_sql(is_training and self._waits_for_adoption(asset, expected))}
-                        AND fp IS NOT DISTINCT FROM {_literal(expected)})
+                    AND NOT ({boolean(is_training and self._waits_for_adoption(asset, expected))}
+                        AND fp IS NOT DISTINCT FROM {literal(expected)})
                     QUALIFY row_number() OVER (
-                        ORDER BY fp IS NOT DISTINCT FROM {_literal(expected)} DESC, {latest}
+                        ORDER BY fp IS NOT DISTINCT FROM {literal(expected)} DESC, {latest}
                     ) = 1
                 ) AS e ON true
                 WHERE i.kind = {WHOLE}
@@ -608,10 +350,10 @@ class _Planning:
             f" LEFT JOIN {self._current_of_all(name)} AS u{n} ON u{n}.id = i.id"
             for n, name in enumerate(per_item)
         )
-        parts = [_sized("i.item"), _sized("i.content_hash")]
+        parts = [sized("i.item"), sized("i.content_hash")]
         if asset.reads:
-            parts.append(_sized(f"i.reads_{self._reads[asset.reads]}"))
-        parts += [_sized(f"u{n}.fp") for n in range(len(per_item))]
+            parts.append(sized(f"i.reads_{self._reads[asset.reads]}"))
+        parts += [sized(f"u{n}.fp") for n in range(len(per_item))]
         found = "".join(f", u{n}.fp IS NOT NULL OR NULL AS found_{n}" for n in range(len(per_item)))
         listed = (
             ", ".join(f"u{n}.fp" for n in range(len(per_item))) if isinstance(asset, TrainingAsset) else ""
@@ -619,7 +361,7 @@ class _Planning:
         kinds = ", ".join(str(self._kinds.index(kind)) for kind in asset.items)
         return f"""
             CREATE OR REPLACE TEMP TABLE plan_data AS
-            SELECT i.item, i.size, {_list_hash(parts)} AS digest, [{listed}]::VARCHAR[] AS upstream{found}
+            SELECT i.item, i.size, {list_hash(parts)} AS digest, [{listed}]::VARCHAR[] AS upstream{found}
             FROM (SELECT rowid AS id, * FROM plan_items WHERE kind IN ({kinds})) AS i{joins}
             WHERE {fitting}"""
 
@@ -627,7 +369,7 @@ class _Planning:
         """The fingerprint there will be of an upstream value of all items together; None: there is none."""
         if name in self._question.selected:
             return self._whole[name]
-        good = f"outcome <= {_outcome(Outcome.NOT_APPLICABLE)}"
+        good = f"outcome <= {outcome_number(Outcome.NOT_APPLICABLE)}"
         rows = self._rows(f"SELECT fp FROM plan_close WHERE asset = {self._number[name]} AND {good}")
         return str(rows[0][0]) if rows else None
 
@@ -635,7 +377,7 @@ class _Planning:
         """Whether what would be trained now is there, and need only be adopted: its entries do not count then."""
         made = self._rows(
             f"SELECT checkpoint, is_other FROM plan_close WHERE asset = {self._number[asset.name]} "
-            f"AND outcome = {_outcome(Outcome.OK)} AND fp = {_literal(expected)} ORDER BY computed_at DESC"
+            f"AND outcome = {outcome_number(Outcome.OK)} AND fp = {literal(expected)} ORDER BY computed_at DESC"
         )
         if not made or not all(is_other for _, is_other in made):
             return False
@@ -687,63 +429,3 @@ class _Planning:
                     f"WHERE t.asset IN ({', '.join(map(str, numbers))}) ORDER BY t.size DESC, t.id, t.asset) "
                     f"TO {quote(str(folder / f'{bundle.name}.parquet'))} (FORMAT parquet)"
                 )
-
-    def _lake(self, table: str, alias: str) -> str:
-        """A table of the lake as of the plan's snapshot."""
-        return f'lake."{table}" AS {alias} AT (VERSION => {self._snapshot})'
-
-    def _run(self, statement: str) -> None:
-        self._connection.execute(statement)
-
-    def _rows(self, query: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query).fetchall()
-
-
-def value_fingerprint(
-    recipe: Recipe, content_hash: str, reads_hash: str | None, upstream: Sequence[str]
-) -> str:
-    """The fingerprint of an item's value, as the planner computes it; `reads_hash` where the asset reads."""
-    return fingerprint([recipe.digest, content_hash, *([reads_hash] if reads_hash else []), *upstream])
-
-
-def item_digest(item: str, content_hash: str, reads_hash: str | None, upstream: Sequence[str | None]) -> str:
-    """One item's part in a value of all items together; `reads_hash` where the asset reads."""
-    return fingerprint([item, content_hash, *([reads_hash] if reads_hash else []), *upstream])
-
-
-def whole_fingerprint(recipe: Recipe, data: str, upstream: Sequence[str | None]) -> str:
-    """The fingerprint of a value of all items together; `data` is the hash of all items' digests, by item."""
-    return fingerprint([recipe.digest, data, *upstream])
-
-
-def _sized(text: str) -> str:
-    """SQL of a part of a list that is hashed, as `fingerprint` has it."""
-    return f"coalesce(strlen({text}) || ':' || {text}, '-')"
-
-
-def _name(table: str, column: str) -> str:
-    return f'{table}."{column}"'
-
-
-def _list_hash(parts: Sequence[str]) -> str:
-    return f"left(sha256({' || '.join(parts)}), 32)"
-
-
-def _literal(text: str | None) -> str:
-    return "NULL::VARCHAR" if text is None else quote(text)
-
-
-def _number(why: Why) -> int:
-    return WHYS.index(why)
-
-
-def _state(state: State) -> int:
-    return STATES.index(state)
-
-
-def _outcome(outcome: Outcome) -> int:
-    return OUTCOMES.index(outcome)
-
-
-def _sql(value: bool) -> str:
-    return "true" if value else "false"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.state.ledger import LEDGER
-from audio_assets.engine.state.planner import AssetPlan
+from audio_assets.engine.state.plans import AssetPlan
 from audio_assets.resources.lake import quoted
 
 

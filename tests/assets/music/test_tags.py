@@ -1,7 +1,5 @@
 """The assets of tags: their rows, the view of the likely ones, and one pass for all."""
 
-from pathlib import Path
-
 import duckdb
 import numpy as np
 import pytest
@@ -12,9 +10,11 @@ from audio_assets.backends.tags import TAGS_ROLE
 from audio_assets.backends.tags.embedded import NoTags
 from audio_assets.backends.tags.published import EssentiaTags
 from audio_assets.engine import NotApplicable
+from audio_assets.settings import Settings
 from tests.backends.essentia_models import write_models
+from tests.conftest import CHECKOUT
 
-VIEW = Path(__file__).parents[2] / "sql" / "views" / "top_tags.sql"
+VIEW = CHECKOUT / "sql" / "views" / "top_tags.sql"
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,8 @@ def test_top_tags_are_the_ten_likeliest_of_a_family_from_a_tenth_on():
     assert found == [*genres, ("a", "instrument", 1, "piano"), ("b", "genre", 1, "x")]
 
 
-def test_the_licence_of_the_weights_reaches_the_ledger():
-    recipe = tags.recipe({}, {"tags": "published"})
+def test_the_licence_of_the_weights_reaches_the_ledger(tmp_path):
+    settings = Settings(home=tmp_path, tags_backend="published")
+    recipe = tags.recipe({}, {"tags": TAGS_ROLE.player(settings)})
     assert (recipe.backend, recipe.licence) == ("essentia-discogs-effnet+vggish", "CC-BY-NC-SA-4.0")
     assert TAGS_ROLE.backend("embedded") is NoTags

@@ -9,6 +9,7 @@ from audio_assets.backends.separation import SAMPLE_RATE
 from audio_assets.engine import NotApplicable
 from audio_assets.features import shared
 from audio_assets.features.tonal import chroma_frames, measure_harmonic_change
+from tests.conftest import CHECKOUT
 
 
 @pytest.fixture
@@ -122,9 +123,7 @@ def test_where_all_stems_are_silent_nothing_is_applicable(track, stored, beats):
 
 
 def test_every_column_is_one_of_the_view_of_all_features():
-    from pathlib import Path
-
-    view = (Path(__file__).parents[2] / "sql/views/track_features.sql").read_text()
+    view = (CHECKOUT / "sql/views/track_features.sql").read_text()
     tables = (stem_loudness.table, stem_rhythm.table, stem_harmony.table)
     names = [column.name for table in tables for column in table.columns]
     assert len(names) == 8 + 15 + 4
