@@ -317,6 +317,11 @@ def kept_rows(folder: Path) -> dict[tuple[str, str], str]:
     return found
 
 
+def test_a_plan_of_no_assets_is_empty(lake: Lake, tmp_path):
+    plan = make_plan(lake, Question(AssetGraph.of([]), {}, {}, selected=[]), tmp_path / "kept")
+    assert plan.is_empty and plan.assets == {} and plan.snapshot == lake.snapshot()
+
+
 def test_fingerprints_are_those_of_the_test_vectors():
     recipe = Recipe("tempo", "1", '{"p": 1}', "b", "r", None, (("tempo.bpm", "DOUBLE"),))
     assert fingerprint([]) == "e3b0c44298fc1c149afbf4c8996fb924"  # sha256 of nothing

@@ -54,6 +54,8 @@ def make_plan(lake: Lake, question: Question, keep: Path | None = None) -> Plan:
     There is a Parquet file for each bundle, largest items first: asset, item, fingerprint, the upstream
     fingerprints in the asset's order, and the workers that died of it so far.
     """
+    if not question.selected:
+        return Plan(lake.snapshot(), {})
     with lake.get_connection() as connection, _bounded(connection):
         return _Planning(connection, question).plan(keep)
 
