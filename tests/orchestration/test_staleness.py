@@ -197,6 +197,7 @@ def test_a_step_tells_of_a_changed_column_before_it_computes(desk: Desk):
     job = desk.definitions.resolve_job_def("materialize_notes")  # nobody has told of it
     tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "c"}
     assert job.execute_in_process(instance=desk.instance, run_config=QUIET, tags=tags).success
+    sync_catalog(desk.platform, desk.instance)
     assert desk.status() == {}
 
 
@@ -258,6 +259,18 @@ def test_a_schedule_or_the_ui_finds_by_the_sensor_what_the_planner_says_of_colle
     assert third == {"counts": (False, "stale")}
     desk.execute("UPDATE notes SET path = path")
     assert tick(cursor)[0] == {}
+
+
+def test_a_collection_is_fresh_though_nobody_had_told_of_an_item_that_went_before_it_was_computed(desk: Desk):
+    desk.bench.add(NOTES)
+    desk.run("lengths")
+    desk.execute("DELETE FROM notes WHERE item = 'a'")
+    desk.compute("materialize_collections")
+    sync_catalog(desk.platform, desk.instance)
+    assert desk.status("counts") == {}
+    desk.execute("DELETE FROM notes WHERE item = 'b'")
+    sync_catalog(desk.platform, desk.instance)
+    assert desk.status("counts") == {"counts": "STALE DATA notes/all"}
 
 
 def collection_of(desk: Desk, size: int) -> None:
