@@ -138,6 +138,16 @@ def test_it_is_fresh_when_each_step_is_a_run_of_its_own_and_when_a_backfill_repo
     assert desk.status() == {}
 
 
+def test_what_was_made_of_a_value_of_an_earlier_run_of_the_same_step_is_stale_when_that_changes(desk: Desk):
+    desk.bench.add({"a": "two words"})
+    desk.run("lengths", "languages")
+    desk.run("languages", "chains")  # the first is up to date and known, so nothing of it is logged
+    assert desk.status() == {}
+    desk.execute("UPDATE notes SET language = 'eesti'")
+    desk.run("languages")
+    assert desk.status() == {"chains:a": "STALE DATA languages"}
+
+
 def test_what_is_reported_late_is_fresh(desk: Desk):
     desk.bench.add(NOTES)
     desk.bench.run(NAMES)  # stores all, without Dagster knowing
