@@ -39,7 +39,7 @@ def reference_s(path: Path) -> tuple[float, float]:
 
 def platform_s(path: Path, home: Path) -> list[tuple[str, float]]:
     """Seconds of every asset of the song, longest first."""
-    command = str(Path(sys.executable).with_name("audio-assets"))
+    command = [sys.executable, "-m", "audio_assets"]
     environment = {
         **os.environ,
         **ONE_THREAD,
@@ -49,7 +49,7 @@ def platform_s(path: Path, home: Path) -> list[tuple[str, float]]:
 
     def run(*arguments: str) -> str:
         done = subprocess.run(
-            [command, *arguments], env=environment, check=True, stdout=subprocess.PIPE, text=True
+            [*command, *arguments], env=environment, check=True, stdout=subprocess.PIPE, text=True
         )
         return done.stdout
 

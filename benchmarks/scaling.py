@@ -29,7 +29,7 @@ def seconds(command: list[str], environment: dict[str, str]) -> float:
 
 def main() -> None:
     """Print the table."""
-    command = str(Path(sys.executable).with_name("audio-assets"))
+    command = [sys.executable, "-m", "audio_assets"]
     families = " or ".join(f'key:"{name}"' for name in FAMILIES.split(","))
     measured = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -46,8 +46,8 @@ def main() -> None:
                     "AUDIO_ASSETS_HOME": str(Path(folder, f"home-{name}-{workers}")),
                     "AUDIO_ASSETS_WORKERS": str(workers),
                 }
-                seconds([command, "ingest", *map(str, songs), "--as", "track"], environment)
-                wall_s.append(seconds([command, "run", families], environment))
+                seconds([*command, "ingest", *map(str, songs), "--as", "track"], environment)
+                wall_s.append(seconds([*command, "run", families], environment))
             measured[workers] = wall_s[1] - wall_s[0]
     print(f"| workers, {SONGS} songs of {SONG_S} s | s beyond start-up | × real time | × one worker |")
     print("|---|---|---|---|")

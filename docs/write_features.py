@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from audio_assets.assemble import build_platform
-from audio_assets.engine.declare.tables import Column
+from audio_assets.engine.declare.tables import Column, Table
 from audio_assets.settings import get_settings
 
 DOCUMENT = Path(__file__).with_name("features.md")
 HEAD = """# Tables and columns
 
 Written by `docs/write_features.py` from the declarations in `audio_assets/assets/`, which are also the lake's
-table `data_dictionary`. Every table has the columns `item` and `fingerprint` besides these; NULL means that a
-value has no answer for an item. Definitions, sources and conventions stand in the modules of
-`audio_assets/features/`.
+table `data_dictionary`. Besides these columns tables have those that say what a row belongs to: `item` and
+`fingerprint` (`checkpoint` too where a trained model made it), `fingerprint` where it was computed from all items,
+`checkpoint` where it evaluates one. NULL means that a value has no answer for an item. Definitions, sources and
+conventions stand in the modules of `audio_assets/features/`.
 """
 
 
@@ -24,22 +25,25 @@ def row(column: Column) -> str:
     return f"| `{column.name}` | {column.sql_type} | {values} | {column.doc.replace('|', chr(92) + '|')} |"
 
 
+def section(table: Table, doc: str, per: str) -> str:
+    """A table's section."""
+    rows = "\n".join(["| column | type | range or unit | |", "|---|---|---|---|", *map(row, table.columns)])
+    return f"## {table.name}\n\n{doc} ({per})\n\n{rows}\n"
+
+
 def text() -> str:
     """The document."""
+    graph = build_platform(get_settings()).graph
     sections = [HEAD]
-    platform = build_platform(get_settings())
-    for asset in platform.graph.item_assets:
+    for asset in graph.item_assets:
         per = f"{asset.table.rows} row{'s' if asset.table.rows == 'many' else ''} per {asset.item.name}"
-        lines = [row(column) for column in asset.table.columns]
-        table = "\n".join(["| column | type | range or unit | |", "|---|---|---|---|", *lines])
-        sections.append(f"## {asset.name}\n\n{asset.description} ({per})\n\n{table}\n")
-    for collection in platform.graph.collections:
-        for result in collection.tables:
-            table = "\n".join(
-                ["| column | type | range or unit | |", "|---|---|---|---|", *map(row, result.columns)]
-            )
-            per = f"computed from all {collection.item.plural} together"
-            sections.append(f"## {result.name}\n\n{result.doc} ({per})\n\n{table}\n")
+        sections.append(section(asset.table, asset.description, per))
+    for collection in graph.collections:
+        per = f"computed from all {collection.item.plural} together"
+        sections += [section(table, table.doc, per) for table in collection.tables]
+    for training in graph.trainings:
+        per = f"measured on each checkpoint of {training.name}"
+        sections += [section(table, table.doc, per) for table in training.tables]
     return "\n".join(sections)
 
 

@@ -118,7 +118,9 @@ def percents(note: str, parts: dict[str, float]) -> dict[str, int]:
 
 
 TOTALS = Table(
-    "totals", None, [Column("total", FLOAT, doc="Sum of parts"), Column("by", TEXT, doc="Backend")]
+    "totals",
+    None,
+    [Column("total", FLOAT, doc="Sum of parts"), Column("backend", TEXT, doc="What played the role")],
 )
 
 
@@ -127,7 +129,7 @@ TOTALS = Table(
 )
 def totals(notes: Collection, *, factor: Doubling) -> dict[str, list[dict[str, object]]]:
     total = float(notes.rows("parts")["part"].sum())
-    return {"totals": [{"total": factor.factor * total, "by": factor.name}]}
+    return {"totals": [{"total": factor.factor * total, "backend": factor.name}]}
 
 
 @training_asset(items=NOTE, upstream=["parts"], config=ScaleConfig, group="toys", code_version="1")

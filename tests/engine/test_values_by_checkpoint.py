@@ -46,6 +46,18 @@ def test_values_wait_for_their_checkpoint_and_are_computed_with_it(tmp_path):
     assert bench.work() == []
 
 
+def test_what_hangs_on_a_training_of_the_same_plan_is_counted_from_the_beginning(bench):
+    doubled = bench.with_settings(parameters={"scales": {"scale": 2.0}})
+    bench.add({"e": "fail"})
+    bench.run(["lengths"])
+    plan = doubled.plan()
+    assert {name: (part.count, part.later) for name, part in plan.assets.items()} == {
+        "lengths": (0, 0), "scales": (1, 0), "parts": (0, 4), "percents": (0, 4), "totals": (0, 1),
+    }  # fmt: skip
+    assert doubled.work() == ["scales", "parts", "percents", "totals"]
+    assert doubled.plan(["parts"])["parts"].waiting == {"lengths": 1}
+
+
 def test_the_old_checkpoints_values_are_shown_until_the_new_ones_are_all_there(bench):
     doubled = bench.with_settings(parameters={"scales": {"scale": 2.0}})
     doubled.train("scales")

@@ -54,6 +54,8 @@ def make_plan(lake: Lake, question: Question, keep: Path | None = None) -> Plan:
     There is a Parquet file for each bundle, largest items first: asset, item, fingerprint, the upstream
     fingerprints in the asset's order, and the workers that died of it so far.
     """
+    if not question.selected:
+        return Plan(lake.snapshot(), {})
     with lake.get_connection() as connection, _bounded(connection):
         return _Planning(connection, question).plan(keep)
 
@@ -82,6 +84,7 @@ class _Planning(PlanTables):
     def __init__(self, connection: duckdb.DuckDBPyConnection, question: Question) -> None:
         super().__init__(connection, question)
         self._deferred: set[str] = set()
+        self._later: dict[str, int] = {}
         self._whole: dict[str, str | None] = {}
 
     def plan(self, keep: Path | None) -> Plan:
@@ -189,8 +192,6 @@ class _Planning(PlanTables):
     def _take(self, asset: ItemAsset) -> AssetPlan:
         """Counts of `plan_now`; what is to be computed goes to the plan, what will be there to those downstream."""
         part = self._counted(asset)
-        if asset.model in self._deferred:
-            part.later = part.waiting[asset.model]
         number = self._number[asset.name]
         sources = [(f"u{n}", name) for n, name in enumerate(asset.upstream)]
         if part.count:
@@ -226,7 +227,16 @@ class _Planning(PlanTables):
                 part.waiting[waits] += count
             elif state is State.STALE:
                 part.stale[why] += count
+        part.later = self._later[asset.name] = self._count_later(asset, part)
         return part
+
+    def _count_later(self, asset: Asset, part: AssetPlan) -> int:
+        """How many of those that wait do so for nothing but a training that is planned, or what hangs on one."""
+        hangs_on = {name for name in asset.upstream if self._later.get(name)}
+        trained = {asset.model} & self._deferred
+        count = sum(n for waits, n in part.waiting.items() if {*waits.split(", ")} <= hangs_on | trained)
+        # An upstream asset may also have no value of an item for good.
+        return min([count, *(self._later[name] for name in hangs_on if isinstance(asset, ItemAsset))])
 
     def _current(self, name: str) -> str:
         """Of the items looked at closely the values there will be: id, fingerprint, whether it has rows."""
