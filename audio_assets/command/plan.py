@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from audio_assets.command.app import Items, Selection, app, keys_of, open_platform
+from audio_assets.command.given import Given, parse_given
 from audio_assets.command.output import friendly, out, print_rows
-from audio_assets.command.run import Given, parse_given, print_left
+from audio_assets.command.run import print_left
 
 if TYPE_CHECKING:
     from audio_assets.engine.platform import Platform
@@ -32,7 +33,7 @@ def plan(  # noqa: PLR0917
     """Show what `run` would compute: why, how much, how long by what it took so far. Nothing is computed."""
     from audio_assets.engine.state.rates import estimate, measured_rates
     from audio_assets.engine.state.states import RunOptions
-    from audio_assets.orchestration.launch import asked_by_name, select_assets
+    from audio_assets.orchestration.launch import asked_by_name, per_item, select_assets
 
     with friendly():
         platform = open_platform()
@@ -40,7 +41,7 @@ def plan(  # noqa: PLR0917
         parameters = parse_given(platform, names, given or [])
         keys = keys_of(platform, items)
         if keys is not None:
-            names = [asset.name for asset in platform.graph.item_assets if asset.name in set(names)]
+            names = per_item(platform, names)
         options = RunOptions(failed, drifted, everything, asked=asked_by_name(platform, selection))
         found = platform.plan(names, keys, options, parameters=parameters)
         rates = measured_rates(platform, found.needed)
@@ -49,9 +50,11 @@ def plan(  # noqa: PLR0917
             for name in found.needed
             for row in _rows(platform, found[name], estimate(found[name], rates.get(name)), form)
         ]
-    print_rows(("asset", "why", "items", "size", "time", "objects"), rows, form)
-    if form == "table":
+    if rows or form == "json":
+        print_rows(("asset", "why", "items", "size", "time", "objects"), rows, form)
+    if rows and form == "table":
         out.print(plan_line(platform, found), soft_wrap=True, markup=False)
+    if form == "table":
         print_left(found, is_all_done=found.is_empty)
 
 
@@ -86,8 +89,6 @@ def plan_line(platform: Platform, plan: Plan) -> str:
 
     needed = plan.needed
     count = sum(plan[name].count for name in needed)
-    if not count:
-        return "Nothing is to be computed."
     rates = measured_rates(platform, needed)
     found = {name: estimate(plan[name], rates.get(name)) for name in needed}
     known = [one for one in found.values() if one is not None]

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from audio_assets.command.app import Items, Selection, app, keys_of, open_platform
+from audio_assets.command.given import Given, check_candidates, parse_given, save_parameters
 from audio_assets.command.output import err, friendly, out, print_bad
-from audio_assets.errors import UserError
 
 if TYPE_CHECKING:
     from audio_assets.engine.platform import Platform
+    from audio_assets.engine.state.checkpoints import Checkpoint
     from audio_assets.engine.state.plans import Plan
-
-Given = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="[ASSET.]NAME=VALUE",
-        help="A parameter of a training, for a candidate checkpoint; with --save of any asset, from now on. "
-        "Values as in JSON, or text.",
-    ),
-]
-
-
-class SetError(UserError, ValueError):
-    """A parameter cannot be set as it was given; the message says how it can."""
 
 
 @app.command()
@@ -100,33 +86,49 @@ def compute(
     from audio_assets.orchestration.launch import asked_by_name, bad_items, launch, select_assets
 
     names = select_assets(platform, selection)
+    keys = keys_of(platform, items)
     parameters = parse_given(platform, names, given)
     if save and parameters:
         platform = save_parameters(platform, parameters)
         parameters = {}
-    refuse_values(platform, parameters)
-    keys = keys_of(platform, items)
+    check_candidates(platform, names, keys, parameters)
 
     def say(plan: Plan) -> None:
         if not plan.is_empty:
             out.print(plan_line(platform, plan), soft_wrap=True, markup=False)
+        for name, values in parameters.items():
+            out.print(f"To train: a candidate of {name} with {values}.", soft_wrap=True, markup=False)
 
     options = RunOptions(failed, drifted, everything, asked=asked_by_name(platform, selection))
     with run_progress(err) as tally:
         finished = launch(platform, names, options, keys, parameters=parameters, on_plan=say)
     if finished.run_ids:
         out.print(tally.table(names))
-    print_left(finished.plan, is_all_done=not finished.run_ids)
-    if not finished.run_ids:
-        return 0
     bad = bad_items(platform, names, finished.run_ids)
     print_bad("Not computed", ("asset", "item", "outcome", "reason"), bad, "`audio-assets status --failed`")
-    if bad:
-        out.print("`audio-assets run --failed` tries these again; all other values are stored.")
+    for checkpoint in finished.checkpoints:
+        print_checkpoint(checkpoint)
+    print_left(finished.plan, is_all_done=not finished.run_ids)
+    if not (finished.plan.is_empty or finished.errors):
+        count = sum(part.count for part in finished.plan.assets.values())
+        out.print(f"{count} values were left: what they are made from changed meanwhile. Run it again.")
     for error in finished.errors:
         err.print("[red]A step failed[/red], ", end="")
         err.print(error, markup=False)
     return 1 if bad or finished.errors else 0
+
+
+def print_checkpoint(checkpoint: Checkpoint) -> None:
+    """Say of a checkpoint that a run ended with whether it is adopted, and if not, why and how it would be."""
+    name, because = checkpoint.checkpoint, checkpoint.candidate_because
+    if because is None:
+        out.print(f"{checkpoint.asset}: {name} is adopted.", soft_wrap=True, markup=False)
+    else:
+        out.print(
+            f"{checkpoint.asset}: {name} is a candidate ({because}): `audio-assets adopt {name[:8]}` adopts it.",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 def print_left(plan: Plan, *, is_all_done: bool) -> None:
@@ -140,9 +142,11 @@ def print_left(plan: Plan, *, is_all_done: bool) -> None:
             f"{name}: stale ({why.value}), and trained again only by name: `audio-assets run {name}`"
             for why in part.stale
         ]
+    if lines and any(part.waiting for part in plan.assets.values()):
+        lines.append("Choose what they wait for as well ('*NAME' has all of it).")
     left = {state: sum(p.left[state] for p in plan.assets.values()) for state in State}
     if left[State.FAILED]:
-        lines.append(f"{left[State.FAILED]} values failed before: `audio-assets retry` tries them again.")
+        lines.append(f"{left[State.FAILED]} values failed: `audio-assets retry` tries them again.")
     if left[State.QUARANTINED]:
         lines.append(
             f"{left[State.QUARANTINED]} values are quarantined: `audio-assets status --failed` says why, "
@@ -154,84 +158,3 @@ def print_left(plan: Plan, *, is_all_done: bool) -> None:
         out.print("Nothing to do: everything asked for is up to date." if not lines else "Nothing to do.")
     for line in lines:
         out.print(line, soft_wrap=True, markup=False)
-    if any(part.waiting for part in plan.assets.values()):
-        out.print("Choose what they wait for as well ('*NAME' has all of it).")
-
-
-def parse_given(platform: Platform, names: Sequence[str], given: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Parameters by asset, as ``--set`` gives them: ``asset.name=value``, or ``name=value`` for the one selected.
-
-    Raises:
-        SetError: it is no such text, or it does not say of which asset.
-        ParameterError: the asset has no such parameter, or the value is of another type.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for text in given:
-        left, sign, right = text.partition("=")
-        asset, dot, name = left.strip().rpartition(".")
-        if not sign or not name:
-            raise SetError(f"--set {text}: wanted NAME=VALUE, or ASSET.NAME=VALUE.")
-        if not dot:
-            if len(names) != 1:
-                raise SetError(
-                    f"--set {text}: {len(names)} assets are selected; say of which: --set ASSET.{text}"
-                )
-            asset = names[0]
-        if asset not in platform.graph.by_name:
-            raise SetError(f"--set {text}: there is no asset {asset}.")
-        found.setdefault(asset, {})[name] = _value(right)
-    for asset, values in found.items():
-        platform.graph.by_name[asset].checked_parameters(
-            {**platform.settings.parameters.get(asset, {}), **values}
-        )
-    return found
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def refuse_values(platform: Platform, parameters: dict[str, dict[str, Any]]) -> None:
-    """Only trainings have candidates: other values made with other parameters would take the place of these.
-
-    Raises:
-        SetError: a parameter of another asset is set without being saved.
-    """
-    from audio_assets.engine.declare.training_asset import TrainingAsset
-
-    wrong = [name for name in parameters if not isinstance(platform.graph.by_name[name], TrainingAsset)]
-    if wrong:
-        raise SetError(
-            f"{', '.join(wrong)} has one value for each item, made with the parameters in force: add --save to "
-            "change them for good (`audio-assets plan --set … --save` says what becomes stale)."
-        )
-
-
-def save_parameters(platform: Platform, parameters: dict[str, dict[str, Any]]) -> Platform:
-    """Write parameters into the home's file; the platform as it is with them.
-
-    Raises:
-        SetError: the environment says otherwise, and would still stand above the file.
-    """
-    from audio_assets.assemble import current_platform
-    from audio_assets.settings import get_settings
-    from audio_assets.settings_file import write_parameters
-
-    for asset, values in parameters.items():
-        path = write_parameters(platform.settings.home, asset, values)
-        out.print(f"{asset}: {values} written to {path}", soft_wrap=True, markup=False)
-    get_settings.cache_clear()
-    current_platform.cache_clear()
-    saved = open_platform()
-    for asset, values in parameters.items():
-        in_force = saved.settings.parameters.get(asset, {})
-        hidden = [name for name, value in values.items() if in_force.get(name) != value]
-        if hidden:
-            raise SetError(
-                f"{asset}: {', '.join(hidden)} is set by AUDIO_ASSETS_PARAMETERS too, which stands above the file; "
-                "take it out there."
-            )
-    return saved

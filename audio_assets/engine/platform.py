@@ -97,6 +97,12 @@ class Platform:
         trainings |= {training.name for training in self.graph.trainings if training in assets}
         return adopted_checkpoints(self.lake, trainings)
 
+    def checkpoints_upstream(self, name: str) -> dict[str, str]:
+        """The checkpoint that the values of assets upstream of `name`, however far, are of, where they are of one."""
+        upstream = self.graph.upstream_of([name])
+        recipes = self.recipes_with(self.adopted(upstream))
+        return {u: recipes[u].checkpoint for u in upstream if u in recipes and recipes[u].checkpoint}
+
     def recipes_with(
         self,
         adopted: Mapping[str, Adopted],
@@ -148,8 +154,9 @@ class Platform:
         parameters: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Question:
         """The question to the planner; `parameters` take the place of those in force for the assets they name."""
-        adopted = self.adopted(names)
-        uses_models = any(self.graph.by_name[name].model for name in names)
+        needed = {*names, *(source for name in names for source in self.graph.by_name[name].upstream)}
+        adopted = self.adopted(needed)
+        uses_models = any(self.graph.by_name[name].model for name in needed)
         trainings = [training for training in self.graph.trainings if training.name in names]
         return Question(
             graph=self.graph,

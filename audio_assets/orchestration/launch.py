@@ -18,7 +18,10 @@ from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.progress import observer
+from audio_assets.engine.state.adoption import is_adopted
+from audio_assets.engine.state.checkpoints import Checkpoint, checkpoints_of
 from audio_assets.engine.state.kept import drop_plan, keep_plan
+from audio_assets.engine.state.ledger import checkpoints_made
 from audio_assets.engine.state.plans import Plan
 from audio_assets.engine.state.states import DEFAULT, RunOptions, Why
 from audio_assets.errors import UserError
@@ -39,11 +42,15 @@ class LaunchError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Finished:
-    """The Dagster runs that were made, and what made them fail besides single items; the last plan."""
+    """The Dagster runs that were made, and what made them fail besides single items; the last plan.
+
+    `checkpoints` are what trainings ended with: `candidate_because` is None where one is adopted now.
+    """
 
     run_ids: tuple[str, ...]
     errors: tuple[str, ...]
     plan: Plan
+    checkpoints: tuple[Checkpoint, ...]
 
 
 def select_assets(platform: Platform, selection: str | None) -> list[str]:
@@ -105,6 +112,20 @@ def select_items(platform: Platform, keys: Sequence[str]) -> list[str]:
     return found
 
 
+def per_item(platform: Platform, names: Sequence[str]) -> list[str]:
+    """Those of the assets `names` that are computed per item, where only some items are meant.
+
+    Raises:
+        LaunchError: there are none.
+    """
+    found = [asset.name for asset in platform.graph.item_assets if asset.name in set(names)]
+    if not found:
+        raise LaunchError(
+            f"{', '.join(names)}: computed from all items together, so that single items cannot be chosen."
+        )
+    return found
+
+
 def launch(
     platform: Platform,
     names: Sequence[str],
@@ -116,10 +137,12 @@ def launch(
 ) -> Finished:
     """Compute what the plan finds to do; `on_plan` is told the first plan, before anything is computed.
 
-    With `keys` only values of these items are; `parameters` of trainings make candidate checkpoints.
+    With `keys` only values of these items are. Trainings that have other `parameters` than those in force make
+    candidate checkpoints, after all else, whatever the plan says of them.
 
     Raises:
-        LaunchError: `platform` has other settings than this process, which Dagster's job would use.
+        LaunchError: `platform` has other settings than this process, which Dagster's job would use; or with `keys`,
+            nothing of `names` is computed per item.
     """
     if platform.settings != get_settings():
         raise LaunchError(
@@ -127,7 +150,7 @@ def launch(
             "instead of passing other settings."
         )
     if keys is not None:
-        names = [asset.name for asset in platform.graph.item_assets if asset.name in set(names)]
+        names = per_item(platform, names)
     return _Launcher(platform, names, keys, parameters or {}).run(options, on_plan)
 
 
@@ -143,33 +166,53 @@ class _Launcher:
         self._parameters = parameters
         self._run_ids: list[str] = []
         self._errors: list[str] = []
+        self._checkpoints: list[Checkpoint] = []
 
     def run(self, options: RunOptions, on_plan: Callable[[Plan], None]) -> Finished:
-        """Plan and compute in turn, until the plan is empty or a run fails as a whole."""
-        for name in self._parameters:  # candidates are trained whatever the plan says of what is in force
-            training = self._platform.graph.by_name[name]
-            assert isinstance(training, TrainingAsset)
-            observer().training(name)
-            self._keep(self._dagster.run_training(training, self._parameters[name], again=options.everything))
-        self._names = [name for name in self._names if name not in self._parameters]
+        """Plan and compute in turn, until the plan is empty or a run fails as a whole; then train candidates."""
+        names = [name for name in self._names if name not in self._parameters]
         before: list[int] = []
         while True:
             id = uuid.uuid4().hex
-            plan, _ = keep_plan(
-                self._platform, id, self._names, self._keys, replace(options, tried=frozenset(self._run_ids))
-            )
+            tried = replace(options, tried=frozenset(self._run_ids))
+            plan, _ = keep_plan(self._platform, id, names, self._keys, tried)
             todo = [part.count for part in plan.assets.values()]
             try:
                 if not before:
                     on_plan(plan)
-                    observer().planned({n: part.count + part.later for n, part in plan.assets.items()})
+                    counts = {name: part.count + part.later for name, part in plan.assets.items()}
+                    observer().planned(counts | dict.fromkeys(self._parameters, 1))
                 if plan.is_empty or self._errors or todo == before:
-                    self._platform.settle_shown(self._names)
-                    return Finished(tuple(self._run_ids), tuple(self._errors), plan)
+                    break
                 self._stage(plan, id, options)
             finally:
                 drop_plan(self._platform, id)
             before = todo
+        self._platform.settle_shown(names)
+        for name, values in self._parameters.items():
+            if not self._errors:
+                self._candidate(name, values, again=options.everything)
+        return Finished(tuple(self._run_ids), tuple(self._errors), plan, tuple(self._checkpoints))
+
+    def _candidate(self, name: str, values: Mapping[str, Any], *, again: bool) -> None:
+        """Train with other parameters than those in force."""
+        part = self._platform.plan([name], parameters=self._parameters)[name]
+        if part.fingerprint is None:
+            self._errors.append(f"{name} cannot begin: it waits for {', '.join(part.waiting)}.")
+        else:
+            self._train(name, values, part.fingerprint, again=again)
+
+    def _train(self, name: str, values: Mapping[str, Any], value: str | None, *, again: bool) -> None:
+        """Have a checkpoint of fingerprint `value` trained, and note which it is."""
+        training = self._platform.graph.by_name[name]
+        assert isinstance(training, TrainingAsset)
+        observer().training(name)
+        ended = self._dagster.run_training(training, values, again=again)
+        self._keep(ended)
+        made = checkpoints_made(self._platform.lake, name, value or "") if ended.is_success else []
+        for checkpoint in checkpoints_of(self._platform.lake, made[-1:]).values():
+            adopted = is_adopted(checkpoint, self._platform.adopted([name]))
+            self._checkpoints.append(replace(checkpoint, candidate_because=None) if adopted else checkpoint)
 
     def _stage(self, plan: Plan, id: str, options: RunOptions) -> None:
         """Items, if there are any to compute; else the first asset of all items, or training, that is."""
@@ -185,9 +228,9 @@ class _Launcher:
             case CollectionAsset() as collection:
                 self._keep(self._dagster.run_collection(collection, options))
             case TrainingAsset() as training:
-                observer().training(training.name)
-                again = bool(plan[training.name].todo.keys() & {Why.DRIFTED, Why.ASKED})
-                self._keep(self._dagster.run_training(training, {}, again=again))
+                part = plan[training.name]
+                again = bool(part.todo.keys() & {Why.DRIFTED, Why.ASKED})
+                self._train(training.name, {}, part.fingerprint, again=again)
 
     @cached_property
     def _dagster(self) -> DagsterRuns:

@@ -30,6 +30,7 @@ class RunEnded:
 
     run_id: str
     errors: tuple[str, ...]
+    is_success: bool
 
 
 def resolve_selection(selection: str) -> set[str]:
@@ -98,7 +99,7 @@ class DagsterRuns:
         )
         failures = (event for event in result.all_events if event.is_step_failure)
         errors = (error for event in failures if (error := _step_error(event)) is not None)
-        return RunEnded(result.run_id, tuple(errors))
+        return RunEnded(result.run_id, tuple(errors), result.success)
 
 
 def _step_error(event: dg.DagsterEvent) -> str | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -32,6 +35,7 @@ from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
 from tests.engine import toys
+from tests.engine.here import HereSession
 
 CATALOG = (
     Column("item", TEXT, doc="Key"),
@@ -52,14 +56,14 @@ class Bench:
     platform: Platform
     folder: Path
 
-    def add(self, notes: dict[str, str]) -> None:
+    def add(self, notes: dict[str, str], duration_s: float = 1.0) -> None:
         """Put notes in the catalog, one file each."""
         rows = []
         for key, text in notes.items():
             path = self.folder / f"{key}.txt"
             path.write_text(text)
             digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-            rows.append({"item": key, "content_hash": digest, "path": str(path), "duration_s": 1.0})
+            rows.append({"item": key, "content_hash": digest, "path": str(path), "duration_s": duration_s})
         self.platform.lake.write(lambda c: write_items(c, toys.NOTE.plural, CATALOG, rows))
 
     def run(
@@ -166,7 +170,9 @@ class Bench:
 
 def quick_lake(settings: Settings) -> Lake:
     """The lake that the settings name, without the check of extensions' signatures, which takes 0.3 s."""
-    return replace(Lake.from_settings(settings), connection_config={"allow_unsigned_extensions": "true"})
+    return replace(
+        Lake.from_settings(settings), connection_config={"allow_unsigned_extensions": "true", "threads": "1"}
+    )
 
 
 def make_bench(folder: Path, assets: Iterable[Asset] = ALL, **settings: object) -> Bench:
@@ -182,6 +188,22 @@ def make_bench(folder: Path, assets: Iterable[Asset] = ALL, **settings: object) 
     (folder / "notes").mkdir(exist_ok=True)
     BENCHES[str(folder)] = Bench(platform, folder / "notes")
     return BENCHES[str(folder)]
+
+
+def make_learning_bench(folder: Path, assets: Iterable[Asset], **settings: object) -> Bench:
+    """A bench whose workers are this process, and whose MLflow is away: trainings take no time."""
+    bench = make_bench(folder, assets, **{"mlflow_uri": NOWHERE, **settings})
+    return Bench(replace(bench.platform, session=HereSession()), bench.folder)
+
+
+def copied(bench: Bench, folder: Path, **settings: object) -> Bench:
+    """A copy of a bench whose workers are this process, to be changed: what takes long is computed once."""
+    bench.platform.lake.close()
+    shutil.copytree(bench.platform.settings.home, folder / "home")
+    with closing(sqlite3.connect(folder / "home" / "lake" / "catalog.sqlite")) as catalog, catalog:
+        data = f"{folder / 'home' / 'lake' / 'data'}/"
+        catalog.execute("UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path'", [data])
+    return make_learning_bench(folder, bench.platform.graph.assets, **settings)
 
 
 @pytest.fixture(autouse=True)

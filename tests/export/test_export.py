@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,7 @@ def test_parquet_has_every_table_and_the_wide_view(catalog, tmp_path):
     assert features["lufs"].to_list() == [-14.25, None]
     assert pl.read_parquet(tmp_path / "crops.parquet")["crop_index"].to_list() == [0, 1]
     assert pl.read_parquet(tmp_path / "tonal.parquet")["chroma"][0].len() == 12
-    tables = {asset.name for asset in catalog.platform.graph.assets if asset.item.name == "track"}
+    tables = {asset.name for asset in catalog.platform.graph.item_assets if asset.item.name == "track"}
     assert {path.stem for path in tmp_path.iterdir()} == {*tables, "tracks", "track_features"}
 
 
@@ -194,7 +195,7 @@ def test_a_folder_that_cannot_be_written_is_each_tracks_refusal(catalog, tmp_pat
 def test_an_interrupted_write_leaves_the_old_contents(tmp_path, monkeypatch):
     path = tmp_path / "x.INFO"
     path.write_bytes(b"old")
-    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_file(path, b"new")
     assert path.read_bytes() == b"old"
@@ -213,7 +214,7 @@ def test_flat_names_are_those_of_the_view_of_all_features(catalog):
     twelve = [1.0] * LONGEST_LIST
     flat = {
         name
-        for asset in catalog.platform.graph.assets
+        for asset in catalog.platform.graph.item_assets
         if asset.item.name == "track" and asset.table.rows == "one"
         for name in flat_row(
             asset.table.columns,

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audio_assets.engine.state.plan import DEFAULT, State
 
 from audio_assets.audio.decode import AudioError
 from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.items import BundleRun
 from audio_assets.engine.state.catalog import canonical_text
+from audio_assets.engine.state.kept import keep_plan
+from audio_assets.engine.state.states import DEFAULT, State
 from audio_assets.ingest.catalog import CATALOG_TABLES, RECORDING_COLUMNS, TRACK, open_recording
 from audio_assets.ingest.files import Counts, Rejected, set_events, write_files
 from audio_assets.ingest.inspect import inspect
@@ -222,17 +223,18 @@ def test_a_rejected_file_that_has_become_good_is_rejected_no_more(library: Libra
 
 def planned(platform: Platform) -> dict[str, State]:
     """Where the only track stands for each asset."""
-    plan = platform.plan(TRACK, ["shouts", "counts"], platform.items(TRACK))
-    return {name: state for name, asset in plan.items() for state in asset.states.values()}
+    plan = platform.plan(["shouts", "counts"])
+    return {name: state for name, asset in plan.assets.items() for state in asset.states.elements()}
 
 
 def test_new_tags_make_stale_only_what_reads_them_and_a_copy_nothing(library: Library):
     path = library.write("a.wav", title="quiet")
     library.ingest(path)
     platform = library.platform
+    _, plan = keep_plan(platform, "test-run", ["shouts", "counts"], None, DEFAULT)
     for bundle in platform.graph.bundles:
         names = [asset.name for asset in bundle.assets]
-        list(BundleRun(platform, bundle, names, platform.items(TRACK), DEFAULT, run_id="test-run"))
+        list(BundleRun(platform, bundle, names, plan, run_id="test-run"))
     assert library.rows("shouts")[0]["shout"] == "QUIET"
     assert library.rows("counts")[0]["samples"] == 4_410
     assert planned(platform) == {"shouts": State.OK, "counts": State.OK}

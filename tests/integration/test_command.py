@@ -26,8 +26,8 @@ import my_library
 PEAKS = Table("peaks", TRACK, [Column("peak", FLOAT, doc="Largest sample", low=0, high=2)])
 
 @item_asset(table=PEAKS, group="mine", code_version="1")
-def peaks(track):
-    return {"peak": my_library.peak(track)}
+def peaks(track, *, scale: float = 1.0):
+    return {"peak": scale * my_library.peak(track)}
 """
 LIBRARY = """
 import time
@@ -52,7 +52,7 @@ def test_the_way_from_ingest_to_sql_and_back_to_nothing_to_do(with_peaks: Comman
     assert "3 known" in command("ingest", str(tones), "--as", "track", code=1)
 
     command("run", "peaks")
-    assert "Nothing to do" in command("run", "peaks")
+    assert command("run", "peaks") == "Nothing to do: everything asked for is up to date.\n"
     assert command.states()["peaks"] == {
         "asset": "peaks", "ok": 3, "not_applicable": 0, "failed": 0, "quarantined": 0,
         "stale": 0, "drifted": 0, "missing": 0,
@@ -63,7 +63,10 @@ def test_the_way_from_ingest_to_sql_and_back_to_nothing_to_do(with_peaks: Comman
 
     (with_peaks.home / "my_library.py").write_text(LIBRARY.replace("max()", "max() * 0.5"))
     assert command.states()["peaks"]["drifted"] == 3
-    assert "Nothing to do" in command("run", "peaks")
+    assert command("run", "peaks").splitlines() == [
+        "Nothing to do.",
+        "3 values have drifted: `audio-assets run --drifted` redoes them.",
+    ]
     command("run", "peaks", "--drifted")
     assert command.states()["peaks"]["ok"] == 3
     assert all(row["peak"] < 0.2 for row in command.sql("SELECT peak FROM peaks"))
@@ -116,6 +119,24 @@ def test_sql_is_read_only_unless_asked(with_peaks: Command, tones: Path):
     assert with_peaks.sql("SELECT count(*) AS n FROM tracks") == [{"n": 3}]
     with_peaks("sql", "DELETE FROM tracks", "--write")
     assert with_peaks.sql("SELECT count(*) AS n FROM tracks") == [{"n": 0}]
+
+
+def test_a_parameter_that_one_process_saves_is_in_force_for_every_other(with_peaks: Command, tones: Path):
+    def plan(*arguments: str) -> list[tuple[object, ...]]:
+        rows = json.loads(with_peaks("plan", "peaks", "--format", "json", *arguments))
+        return [(row["asset"], row["why"], row["items"], row["size"]) for row in rows]
+
+    with_peaks("ingest", str(tones), "--as", "track", "--run", "peaks")
+    others = ["--items", "tone-440,tone-880"]
+    before = plan(*others, "--set", "scale=0.5", "--save")
+    assert before == [("peaks", "parameters", 2, pytest.approx(4 / 3600))]
+    assert plan() == []  # nothing was saved
+    with_peaks("run", "peaks", "--items", "tone-220", "--set", "scale=0.5", "--save")
+    assert plan(*others) == before == plan()
+    with_peaks("run", "peaks")
+    assert all(0.12 < row["peak"] < 0.2 for row in with_peaks.sql("SELECT peak FROM peaks"))
+    with_peaks.settings["parameters"] = '{"peaks": {"scale": 1.0}}'  # the environment stands above the file
+    assert [row[:3] for row in plan()] == [("peaks", "parameters", 3)]
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json", "parquet"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CHECKOUT, Command
+from tests.ingest.tagging import retag
 
 BACKFILL = """
 import json, logging, sys, time
@@ -128,8 +129,9 @@ def test_a_new_item_is_the_same_by_command_by_dagster_and_by_backfill(command: C
     items = (first, second, third)
     assert status("loudness") == {f"loudness {item}": ["FRESH"] for item in items}
     command("run", "musicbrainz_matches")
-    command("sql", "--write", f"UPDATE tracks SET artist = 'Another' WHERE item = '{second}'")
-    stale = ["STALE", "has a new dependency data version: tracks/artist"]
+    retag(tones / "tone 440.wav", "Another")
+    command("ingest", str(tones), "--as", "track")
+    stale = ["STALE", "has a new dependency data version: tracks/title"]
     assert status("loudness", "musicbrainz_matches") == {
         **{f"loudness {item}": ["FRESH"] for item in items},
         **{f"musicbrainz_matches {item}": ["FRESH"] if item != second else stale for item in items},

@@ -33,6 +33,7 @@ class Desk:
         assets: Iterable[str] = ALL_ASSETS,
         keys: tuple[str, str] = ("a", "d"),
         tags: dict[str, str] | None = None,
+        parent: str | None = None,
         **config: bool,
     ) -> dg.JobExecutionResult:
         known = self.instance.get_dynamic_partitions("notes")
@@ -56,6 +57,7 @@ class Desk:
                 "ops": {bundle: {"config": config} for bundle in bundles},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
+            reexecution_options=dg.ReexecutionOptions(parent) if parent else None,
         )
 
     def materialized(self, result: dg.JobExecutionResult) -> dict[str, list[str]]:

@@ -130,6 +130,16 @@ def test_it_is_fresh_when_each_step_is_a_run_of_its_own_and_when_a_backfill_repo
     assert desk.status() == {}
 
 
+def test_what_was_made_of_a_value_of_an_earlier_run_of_the_same_step_is_stale_when_that_changes(desk: Desk):
+    desk.bench.add({"a": "two words"})
+    desk.run("lengths", "languages")
+    desk.run("languages", "chains")  # the first is up to date and known, so nothing of it is logged
+    assert desk.status() == {}
+    desk.execute("UPDATE notes SET language = 'eesti'")
+    desk.run("languages")
+    assert desk.status() == {"chains:a": "STALE DATA languages"}
+
+
 def test_what_is_reported_late_is_fresh(desk: Desk):
     desk.bench.add(NOTES)
     desk.bench.run(NAMES)  # stores all, without Dagster knowing
@@ -189,6 +199,7 @@ def test_a_step_tells_of_a_changed_column_before_it_computes(desk: Desk):
     job = desk.definitions.resolve_job_def("materialize_notes")  # nobody has told of it
     tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "c"}
     assert job.execute_in_process(instance=desk.instance, run_config=QUIET, tags=tags).success
+    sync_catalog(desk.platform, desk.instance)
     assert desk.status() == {}
 
 
@@ -250,6 +261,18 @@ def test_a_schedule_or_the_ui_finds_by_the_sensor_what_the_planner_says_of_colle
     assert third == {"counts": (False, "stale")}
     desk.execute("UPDATE notes SET path = path")
     assert tick(cursor)[0] == {}
+
+
+def test_a_collection_is_fresh_though_nobody_had_told_of_an_item_that_went_before_it_was_computed(desk: Desk):
+    desk.bench.add(NOTES)
+    desk.run("lengths")
+    desk.execute("DELETE FROM notes WHERE item = 'a'")
+    desk.compute("materialize_collections")
+    sync_catalog(desk.platform, desk.instance)
+    assert desk.status("counts") == {}
+    desk.execute("DELETE FROM notes WHERE item = 'b'")
+    sync_catalog(desk.platform, desk.instance)
+    assert desk.status("counts") == {"counts": "STALE DATA notes/all"}
 
 
 def collection_of(desk: Desk, size: int) -> None:

@@ -1,4 +1,4 @@
-"""`laughter_predictions`: where someone laughs, by the newest `laughter_predictor`."""
+"""`laughter_predictions`: where someone laughs, by the adopted `laughter_predictor`."""
 
 from __future__ import annotations
 

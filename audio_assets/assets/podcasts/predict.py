@@ -60,7 +60,7 @@ def _told(model: Path, frames: Any, backend: str) -> dict[str, Any]:
         return tell_laughter(model, frames)
     except ValueError as error:
         raise PredictError(
-            f"the newest laughter_predictor does not fit the frames of {backend}: {error}. Set "
+            f"the adopted laughter_predictor does not fit the frames of {backend}: {error}. Set "
             "AUDIO_ASSETS_DIALOGUE_FRAMES_BACKEND to the backend it was trained on, or train one on these "
             "with `audio-assets run '*laughter_predictor'`."
         ) from error

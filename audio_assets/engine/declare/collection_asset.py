@@ -8,7 +8,7 @@ defaults and are part of the fingerprint, as those of item assets are.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from audio_assets.engine.declare.asset import (
@@ -19,7 +19,7 @@ from audio_assets.engine.declare.asset import (
     named,
 )
 from audio_assets.engine.declare.roles import Role
-from audio_assets.engine.declare.tables import FINGERPRINT, Item, ItemKind, Table
+from audio_assets.engine.declare.tables import FINGERPRINT, Item, ItemKind, Table, rows_at
 from audio_assets.resources.lake import Lake
 
 if TYPE_CHECKING:
@@ -30,13 +30,17 @@ Rows = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Collection:
-    """All items of a kind, and their upstream values as of one lake snapshot."""
+    """All items of a kind, and their upstream values as of one lake snapshot.
+
+    `checkpoints` has, of upstream tables with values by checkpoint, the one whose values are read.
+    """
 
     name: str
     items: Mapping[str, Item]
     upstream: Sequence[str]
     snapshot: int
     lake: Lake
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, table: str) -> pl.DataFrame:
         """The rows of an upstream table, those of items that are still in the catalog, in their order.
@@ -50,7 +54,7 @@ class Collection:
                 f"({', '.join(self.upstream) or 'none'}): name it there."
             )
         with self.lake.get_connection() as connection:
-            rows = connection.execute(f'SELECT * FROM "{table}" AT (VERSION => {self.snapshot})').pl()
+            rows = connection.execute(rows_at(table, self.snapshot, self.checkpoints.get(table))).pl()
         if "item" not in rows.columns:
             return rows
         return rows.filter(rows["item"].is_in(list(self.items))).sort("item", maintain_order=True)

@@ -252,7 +252,7 @@ class Table:
 
         The table's own name is then a view of one checkpoint's rows.
         """
-        return f"{self.name}_by_checkpoint" if self.item and CHECKPOINT in self.keys else self.name
+        return by_checkpoint(self.name) if self.item and CHECKPOINT in self.keys else self.name
 
     def check_rows(self, result: Any) -> list[Row]:
         """What an asset's function returned, as checked rows of plain values.
@@ -280,6 +280,18 @@ class Table:
         if absent:
             raise InvalidRow(f"{self.name} returned no value for {', '.join(absent)}")
         return {column.name: column.check(row[column.name]) for column in self.columns}
+
+
+def by_checkpoint(table: str) -> str:
+    """The name in the lake of a table with values of several checkpoints beside each other."""
+    return f"{table}_by_checkpoint"
+
+
+def rows_at(table: str, snapshot: int, checkpoint: str | None) -> str:
+    """SQL of a table's rows as of a lake snapshot; of one with values by checkpoint, those of `checkpoint`."""
+    if checkpoint is None:
+        return f'SELECT * FROM "{table}" AT (VERSION => {snapshot})'
+    return f"SELECT * FROM \"{by_checkpoint(table)}\" AT (VERSION => {snapshot}) WHERE checkpoint = '{checkpoint}'"
 
 
 ITEM = Column("item", TEXT, doc="Key of the item in its catalog", nullable=False)

@@ -29,7 +29,7 @@ from audio_assets.engine.declare.asset import (
 from audio_assets.engine.declare.item_asset import MODEL
 from audio_assets.engine.declare.predictor import Predictor
 from audio_assets.engine.declare.roles import Role
-from audio_assets.engine.declare.tables import CHECKPOINT, Item, ItemKind, Table
+from audio_assets.engine.declare.tables import CHECKPOINT, Item, ItemKind, Table, rows_at
 from audio_assets.resources.lake import Lake, quoted
 from audio_assets.resources.objects import Objects
 from audio_assets.resources.tracking import Tracker
@@ -119,7 +119,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Training:
-    """What a training function works with. Everything read is as of lake snapshot `snapshot`."""
+    """What a training function works with. Everything read is as of lake snapshot `snapshot`.
+
+    `checkpoints` has, of upstream tables with values by checkpoint, the one whose values are read.
+    """
 
     name: str
     checkpoint: str
@@ -134,6 +137,7 @@ class Training:
     lake: Lake
     objects: Objects
     log: Callable[[str], None]
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, table: str) -> pl.DataFrame:
         """The rows of `table` for the training's items, at the snapshot.
@@ -145,7 +149,7 @@ class Training:
             raise TrainingError(f"{self.name} reads {table}, which is not among its upstream assets.")
         with self.lake.get_connection() as connection:
             query = (
-                f'SELECT * FROM "{table}" AT (VERSION => {self.snapshot}) '
+                f"FROM ({rows_at(table, self.snapshot, self.checkpoints.get(table))}) "
                 f"WHERE item IN (SELECT unnest({quoted(self.items)})) ORDER BY item"
             )
             return connection.execute(query).pl()

@@ -10,6 +10,7 @@ from audio_assets.engine.run.tracked import track_adoption
 from audio_assets.engine.state.adoption import Adopted, adopt
 from audio_assets.engine.state.checkpoints import Checkpoint, CheckpointError
 from audio_assets.engine.state.planner import make_plan
+from audio_assets.engine.state.plans import AssetPlan
 from audio_assets.engine.state.states import State
 
 
@@ -41,16 +42,23 @@ def unpin_training(platform: Platform, name: str) -> None:
 
 
 def stale_by_adopting(platform: Platform, checkpoint: Checkpoint) -> dict[str, int]:
-    """How many good values of each asset would no longer be those of the adopted checkpoint."""
-    names = [asset.name for asset in platform.graph.assets if asset.model == checkpoint.asset]
+    """How many good values of each asset would be good no more if the checkpoint were adopted.
+
+    They are of assets that use it, and of all that is made from those.
+    """
+    names: list[str] = []
+    for asset in platform.graph.assets:
+        if asset.model in {checkpoint.asset, *names} or set(asset.upstream) & set(names):
+            names.append(asset.name)
     if not names:
         return {}
+    question = platform.question(names)
     adopted = {**platform.adopted(names), checkpoint.asset: Adopted(checkpoint, is_pinned=True)}
-    question = replace(platform.question(names), recipes=platform.recipes_with(adopted))
-    plan = make_plan(platform.lake, question)
-    good = (State.OK, State.NOT_APPLICABLE, State.DRIFTED)
-    return {
-        name: part.count + part.waiting.total()
-        for name, part in plan.assets.items()
-        if not all(state in good for state in part.states)
-    }
+    now = make_plan(platform.lake, question)
+    then = make_plan(platform.lake, replace(question, recipes=platform.recipes_with(adopted)))
+    lost = {name: _good(now[name]) - _good(then[name]) for name in names}
+    return {name: count for name, count in lost.items() if count > 0}
+
+
+def _good(part: AssetPlan) -> int:
+    return sum(part.states[state] for state in (State.OK, State.NOT_APPLICABLE, State.DRIFTED))

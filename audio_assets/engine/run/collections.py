@@ -14,9 +14,9 @@ from audio_assets.engine.declare.tables import Item, Row
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.blobs import store_blobs
 from audio_assets.engine.run.progress import observer
-from audio_assets.engine.state.ledger import LEDGER, Computed, replace_entry
+from audio_assets.engine.state.ledger import LEDGER, Computed, of_checkpoints, replace_entry
 from audio_assets.engine.state.rows import arrow_table, insert_rows
-from audio_assets.resources.lake import Lake, quoted
+from audio_assets.resources.lake import Lake
 
 
 def run_collection(
@@ -32,9 +32,11 @@ def run_collection(
     upstream: dict[str, str] = {}
     try:
         snapshot = platform.lake.snapshot()
-        upstream = upstream_digests(platform.lake, asset.upstream, snapshot)
+        checkpoints = platform.checkpoints_upstream(asset.name)
+        sources = {name: checkpoints.get(name, "") for name in asset.upstream}
+        upstream = upstream_digests(platform.lake, sources, snapshot)
         items = reading(platform.items(asset.item), asset.name, asset.reads)
-        collection = Collection(asset.name, items, asset.upstream, snapshot, platform.lake)
+        collection = Collection(asset.name, items, asset.upstream, snapshot, platform.lake, checkpoints)
         choices = platform.graph.choices(platform.settings)
         backends = {role.name: choices[role.name].make() for role in asset.roles}
         returned = asset.fn(collection, **recipe.parameters, **backends)
@@ -78,12 +80,12 @@ def _write(
     platform.lake.write(change)
 
 
-def upstream_digests(lake: Lake, names: Sequence[str], snapshot: int) -> dict[str, str]:
-    """One hash of all good values of each upstream asset, for the ledger."""
+def upstream_digests(lake: Lake, sources: Mapping[str, str], snapshot: int) -> dict[str, str]:
+    """One hash of all good values of each upstream asset, for the ledger; `sources` has their checkpoints."""
     rows = lake.rows(
         "SELECT asset, left(sha256(string_agg(item || '=' || fingerprint, ',' ORDER BY item)), 32) "
         f"FROM {LEDGER.name} AT (VERSION => {snapshot}) WHERE outcome IN ('ok', 'not_applicable') "
-        f"AND asset IN (SELECT unnest({quoted(names)})) GROUP BY asset"
+        f"AND {of_checkpoints(sources)} GROUP BY asset"
     )
     return dict(rows)
 

@@ -34,6 +34,7 @@ from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.collections import reading
 from audio_assets.engine.run.isolated_training import TrainingFailed, train
 from audio_assets.engine.run.model_card import model_card
+from audio_assets.engine.run.progress import observer
 from audio_assets.engine.run.tracked import note_mlflow_run, track_adoption, track_checkpoint, track_start
 from audio_assets.engine.state.adoption import adopt, adopted_checkpoints, candidate_because, is_adopted
 from audio_assets.engine.state.checkpoints import (
@@ -46,7 +47,13 @@ from audio_assets.engine.state.checkpoints import (
     CheckpointError,
     checkpoints_of,
 )
-from audio_assets.engine.state.ledger import LEDGER, Computed, checkpoints_made, replace_entry
+from audio_assets.engine.state.ledger import (
+    LEDGER,
+    Computed,
+    checkpoints_made,
+    of_checkpoints,
+    replace_entry,
+)
 from audio_assets.engine.state.planner import read_training
 from audio_assets.engine.state.plans import TrainingItem
 from audio_assets.engine.state.rows import arrow_table, insert_rows
@@ -129,7 +136,7 @@ def run_training(
     training = Training(
         asset.name, name, snapshot, _items(platform, asset, members), asset.upstream, recipe.parameters[SEED],
         execution.device, execution.dtype, folder, Tracker(platform.settings.mlflow_uri, folder),
-        platform.lake, platform.objects, execution.log,
+        platform.lake, platform.objects, execution.log, platform.checkpoints_upstream(asset.name),
     )  # fmt: skip
     config = asset.configured(recipe.parameters)
     job = _Job(platform, asset, config, recipe, training, members, execution, value, is_in_force)
@@ -165,7 +172,9 @@ def _train(job: _Job) -> Checkpoint:
             )
             entry = _entry(job, replace(result, seconds=time.monotonic() - started))
             job.platform.lake.write(lambda c: replace_entry(c, entry, job.execution.run_id))
+            observer().finished(result)
         raise
+    observer().finished(result)
     tracker.end(FINISHED)
     note_mlflow_run(job.platform, training.checkpoint, tracker)
     if checkpoint.candidate_because is None:
@@ -303,12 +312,13 @@ def _keep(job: _Job, trained: Trained, result: ItemResult) -> Checkpoint:
 
 def _sources_query(job: _Job, trained: Trained) -> str:
     """SQL of what computed each value upstream of the training's items, however far, when they were read."""
-    names = job.platform.graph.upstream_of([job.asset.name])
+    checkpoints = job.training.checkpoints
+    upstream = job.platform.graph.upstream_of([job.asset.name])
     columns = ", ".join(column.name for column in TRAINING_SOURCES.columns[1:])
     return (
         f"SELECT {quote(job.training.checkpoint)} AS checkpoint, {columns} "
         f"FROM {LEDGER.name} AT (VERSION => {job.training.snapshot}) "
-        f"WHERE asset IN (SELECT unnest({quoted(names)})) AND outcome = 'ok' "
+        f"WHERE {of_checkpoints({name: checkpoints.get(name, '') for name in upstream})} AND outcome = 'ok' "
         f"AND item IN (SELECT unnest({quoted([*trained.split, EVERY_ITEM])}))"
     )
 

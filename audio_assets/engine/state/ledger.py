@@ -92,17 +92,20 @@ class Entry:
     reason: str | None
 
 
+def of_checkpoints(assets: Mapping[str, str]) -> str:
+    """SQL that is true of the entries of `assets` that are of their checkpoints."""
+    listed = ", ".join(f"({quote(name)}, {quote(checkpoint)})" for name, checkpoint in assets.items())
+    return f"(asset, checkpoint) IN ({listed})" if listed else "false"
+
+
 def read_entries(
     lake: Lake, assets: Mapping[str, str], items: Sequence[str], snapshot: int
 ) -> dict[tuple[str, str], Entry]:
     """The entries of `items` by asset and item, as of a snapshot; `assets` has the checkpoint of each."""
-    if not assets:
-        return {}
-    listed = ", ".join(f"({quote(name)}, {quote(checkpoint)})" for name, checkpoint in assets.items())
     rows = lake.rows(
         "SELECT asset, item, outcome, fingerprint, reason "
         f"FROM {LEDGER.name} AT (VERSION => {snapshot}) "
-        f"WHERE (asset, checkpoint) IN ({listed}) AND item IN (SELECT unnest({quoted(items)}))"
+        f"WHERE {of_checkpoints(assets)} AND item IN (SELECT unnest({quoted(items)}))"
     )
     return {
         (asset, item): Entry(Outcome(outcome), found, reason) for asset, item, outcome, found, reason in rows
@@ -169,11 +172,10 @@ def _fingerprints(
     items = sorted({one.result.item for one in computed})
     names = {one.result.asset: one.key[2] for one in computed}
     upstream = {name for one in computed for name in one.upstream} - names.keys()
-    listed = ", ".join(f"({quote(name)}, {quote(checkpoint)})" for name, checkpoint in names.items())
     rows = connection.execute(
         f"SELECT asset, item, fingerprint FROM {LEDGER.name} "
         f"WHERE item IN (SELECT unnest({quoted(items)})) "
-        f"AND ((asset, checkpoint) IN ({listed}) OR asset IN (SELECT unnest({quoted(sorted(upstream))})))"
+        f"AND ({of_checkpoints(names)} OR asset IN (SELECT unnest({quoted(sorted(upstream))})))"
     ).fetchall()
     there: dict[tuple[str, str], set[str]] = {}
     for asset, item, found in rows:

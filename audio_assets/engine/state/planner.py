@@ -84,6 +84,7 @@ class _Planning(PlanTables):
     def __init__(self, connection: duckdb.DuckDBPyConnection, question: Question) -> None:
         super().__init__(connection, question)
         self._deferred: set[str] = set()
+        self._later: dict[str, int] = {}
         self._whole: dict[str, str | None] = {}
 
     def plan(self, keep: Path | None) -> Plan:
@@ -191,8 +192,6 @@ class _Planning(PlanTables):
     def _take(self, asset: ItemAsset) -> AssetPlan:
         """Counts of `plan_now`; what is to be computed goes to the plan, what will be there to those downstream."""
         part = self._counted(asset)
-        if asset.model in self._deferred:
-            part.later = part.waiting[asset.model]
         number = self._number[asset.name]
         sources = [(f"u{n}", name) for n, name in enumerate(asset.upstream)]
         if part.count:
@@ -228,7 +227,16 @@ class _Planning(PlanTables):
                 part.waiting[waits] += count
             elif state is State.STALE:
                 part.stale[why] += count
+        part.later = self._later[asset.name] = self._count_later(asset, part)
         return part
+
+    def _count_later(self, asset: Asset, part: AssetPlan) -> int:
+        """How many of those that wait do so for nothing but a training that is planned, or what hangs on one."""
+        hangs_on = {name for name in asset.upstream if self._later.get(name)}
+        trained = {asset.model} & self._deferred
+        count = sum(n for waits, n in part.waiting.items() if {*waits.split(", ")} <= hangs_on | trained)
+        # An upstream asset may also have no value of an item for good.
+        return min([count, *(self._later[name] for name in hangs_on if isinstance(asset, ItemAsset))])
 
     def _current(self, name: str) -> str:
         """Of the items looked at closely the values there will be: id, fingerprint, whether it has rows."""

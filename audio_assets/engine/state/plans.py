@@ -27,7 +27,7 @@ class AssetPlan:
     `states` counts its items by where they stand, `todo` those to compute by reason, `left` those that are not
     computed by where they stand, `waiting` those that cannot be by what they wait for, `stale` those left alone
     though stale by what has changed. `later` are those among `waiting` that can be computed once a training of
-    the same plan has ended; `fingerprint` is that of a value of all items together.
+    the same plan has ended, and what hangs on it; `fingerprint` is that of a value of all items together.
     """
 
     asset: str

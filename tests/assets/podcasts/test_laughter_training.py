@@ -148,7 +148,7 @@ def test_the_predictor_finds_laughs_on_an_episode_it_has_not_seen(tmp_path):
     assert found["precision"]["value"] == pytest.approx(counts[0] / (counts[0] + counts[1]))
     assert "warning_recall" not in found  # nothing is foretold
     assert {path.name for path in trained.figures} == {"precision_recall.png", "reliability.png"}
-    for table in laughter_predictor.evaluation:
+    for table in laughter_predictor.tables:
         assert table.check_rows(trained.evaluation[table.name])
 
 
