@@ -135,7 +135,7 @@ def test_what_was_made_of_a_value_of_an_earlier_run_of_the_same_step_is_stale_wh
     desk.run("lengths", "languages")
     desk.run("languages", "chains")  # the first is up to date and known, so nothing of it is logged
     assert desk.status() == {}
-    desk.execute("UPDATE notes SET language = 'eesti'")
+    retag(desk.platform, language="eesti")
     desk.run("languages")
     assert desk.status() == {"chains:a": "STALE DATA languages"}
 
