@@ -108,7 +108,7 @@ def compute(
     print_bad("Not computed", ("asset", "item", "outcome", "reason"), bad, "`audio-assets status --failed`")
     for checkpoint in finished.checkpoints:
         print_checkpoint(checkpoint)
-    print_left(finished.plan, is_all_done=not finished.run_ids)
+    print_left(finished.plan, is_all_done=not (finished.run_ids or finished.errors))
     if not (finished.plan.is_empty or finished.errors):
         count = sum(part.count for part in finished.plan.assets.values())
         out.print(f"{count} values were left: what they are made from changed meanwhile. Run it again.")

@@ -36,7 +36,11 @@ def test_a_training_with_another_parameter_makes_a_candidate_that_nothing_uses(l
 def test_a_candidate_waits_for_its_data_and_comes_after_them_where_they_are_chosen_too(library):
     library.add(**NOTES)
     said = library("run", "mean_length", "--set", "scale=2")
-    assert said.code == 1 and "mean_length cannot begin: it waits for lengths" in said.err
+    assert said.code == 1 and "Nothing to do" not in said.out
+    assert (
+        "mean_length cannot begin: it waits for at least 1 notes with a value for all of lengths; there are 0."
+        in " ".join(said.err.split())
+    )
     said = library("run", "*mean_length", "--set", "mean_length.scale=2")
     assert said.code == 0
     assert library.query("SELECT count(*) FROM checkpoints WHERE candidate_because IS NOT NULL") == [(1,)]

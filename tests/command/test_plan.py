@@ -55,7 +55,7 @@ def test_each_reason_is_named(library):
     assert library.planned("*ratios") == {}
     library.add(a="other words", d="new")
     retag(current_platform(), "b", language="eesti")
-    assert library.planned("*ratios or languages") == {
+    assert library.planned("+key:ratios or key:languages") == {
         ("lengths", "sound"): 1, ("lengths", "new"): 1,
         ("words", "sound"): 1, ("words", "new"): 1,
         ("ratios", "sound"): 1, ("ratios", "new"): 1,

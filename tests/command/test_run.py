@@ -37,11 +37,12 @@ def test_a_run_goes_on_until_nothing_is_left_and_its_total_does_not_grow(library
     assert totals == [per_asset] and ended == per_asset
     ((checkpoint,),) = library.query("SELECT checkpoint FROM checkpoints")
     assert said.lines[-1] == f"mean_length: {checkpoint} is adopted."
-    # Items, the collection (whose step asks for itself), the training, what needs it, and once more.
-    assert len(questions) == 6
+    # The launch before each stage (items, the collection, the training, what needs it) and at the end; the
+    # collection's step for itself; and the checks `up_to_date` of collection and training.
+    assert len(questions) == 5 + 1 + 2
     again = library("run")
     assert again.lines == [ALL_DONE] and again.code == 0
-    assert len(questions) == 7
+    assert len(questions) == 8 + 1
 
 
 def test_a_dying_item_is_tried_once_in_each_run_and_quarantined_by_the_third(library):
