@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 from rich.console import Console
@@ -17,8 +17,15 @@ from rich.table import Table
 from audio_assets.errors import UserError
 from audio_assets.settings import PREFIX
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+def _console(stream: TextIO, stderr: bool) -> Console:
+    """Lines as wide as the terminal; what goes into a file or a pipe is not broken, unless COLUMNS says where."""
+    broken = stream.isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, highlight=False, width=None if broken else 100_000)
+
+
+out = _console(sys.stdout, stderr=False)
+err = _console(sys.stderr, stderr=True)
 
 
 @contextmanager
