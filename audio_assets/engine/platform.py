@@ -253,9 +253,12 @@ class Platform:
             for column in columns
         ]
 
-    def items(self, kind: ItemKind, keys: Sequence[str] | None = None) -> dict[str, Item]:
-        """Items of the catalog by key, in its order: all of a kind, or those of `keys`."""
-        query = f'SELECT * FROM "{kind.plural}"{only(keys)}'
+    def items(
+        self, kind: ItemKind, keys: Sequence[str] | None = None, *, snapshot: int | None = None
+    ) -> dict[str, Item]:
+        """Items of the catalog by key, in its order: all of a kind, or those of `keys`, now or as of a snapshot."""
+        then = "" if snapshot is None else f" AT (VERSION => {snapshot})"
+        query = f'SELECT * FROM "{kind.plural}"{then}{only(keys)}'
         wanted = None if keys is None else set(keys)
         with self.lake.get_connection() as connection:
             cursor = connection.execute(f"{query} ORDER BY item")

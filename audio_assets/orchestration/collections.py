@@ -31,14 +31,17 @@ def build_collection_asset(platform: Platform, asset: CollectionAsset) -> dg.Ass
         platform.prepare()
         inputs = Inputs(context, platform)
         options = RunOptions(config.failed, config.drifted, config.everything)
-        plan = platform.plan([asset.name], options=options)[asset.name]
-        if plan.fingerprint is None:
+        plan = platform.plan([asset.name], options=options)
+        part = plan[asset.name]
+        if part.fingerprint is None:
             raise dg.Failure(
-                f"{asset.name} waits for {', '.join(plan.waiting)}: nothing is there yet.",
+                f"{asset.name} waits for {', '.join(part.waiting)}: nothing is there yet.",
                 allow_retries=False,
             )
-        if plan.count:
-            result = run_collection(platform, asset, plan.fingerprint, run_id=context.run_id)
+        if part.count:
+            result = run_collection(
+                platform, asset, part.fingerprint, snapshot=plan.snapshot, run_id=context.run_id
+            )
             if not result.outcome.is_good:
                 raise dg.Failure(
                     f"{asset.name}: {result.reason}",
@@ -49,7 +52,7 @@ def build_collection_asset(platform: Platform, asset: CollectionAsset) -> dg.Ass
             yield dg.MaterializeResult(
                 table.name,
                 metadata={"preview": preview(platform, table), **_figures(platform, table)},
-                data_version=dg.DataVersion(plan.fingerprint),
+                data_version=dg.DataVersion(part.fingerprint),
                 tags=inputs.mended_tags(table.name),
             )
 

@@ -117,7 +117,13 @@ class Bench:
             done += chosen
             match needed[0]:
                 case CollectionAsset() as asset:
-                    run_collection(self.platform, asset, plan[asset.name].fingerprint, run_id=run_id)
+                    run_collection(
+                        self.platform,
+                        asset,
+                        plan[asset.name].fingerprint,
+                        snapshot=plan.snapshot,
+                        run_id=run_id,
+                    )
                 case TrainingAsset() as asset:
                     again = bool(plan[asset.name].todo.keys() & {Why.DRIFTED, Why.ASKED})
                     self.train(asset.name, again=again, run_id=run_id)

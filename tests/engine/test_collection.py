@@ -8,58 +8,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from audio_assets.engine import (
-    FLOAT,
-    INTEGER,
-    OBJECT,
-    TEXT,
-    Blob,
-    Collection,
-    Column,
-    NotApplicable,
-    Outcome,
-    Table,
-    Trained,
-    Training,
-    collection_asset,
-    training_asset,
-)
+from audio_assets.engine import Collection, Outcome, Table, Trained, Training, training_asset
 from audio_assets.engine.declare.graph import AssetGraph, GraphError
+from audio_assets.engine.run.collections import run_collection
 from audio_assets.engine.state.states import State, Why
+from audio_assets.engine.workers.local import LocalSession
 from audio_assets.orchestration.collections import build_collection_asset
 from tests.engine import toys
+from tests.engine.collection_toys import ranks, tops
 from tests.engine.conftest import ALL, NOWHERE, Bench, make_bench
 from tests.engine.test_training import MeanConfig, mean_length
-
-RANKS = Table(
-    "ranks", None, [Column("item", TEXT, doc="Key"), Column("rank", INTEGER, doc="1 is longest")], "Ranks."
-)
-RANK_SUMMARY = Table(
-    "rank_summary", None, [Column("mean", FLOAT, doc="Mean"), Column("figure", OBJECT, doc="A picture")]
-)
-
-
-@collection_asset(
-    item=toys.NOTE, upstream=["lengths"], tables=[RANKS, RANK_SUMMARY], group="toys", code_version="1"
-)
-def ranks(notes: Collection, *, fail: bool = False, skip: bool = False) -> dict[str, list[dict[str, object]]]:
-    if fail:
-        raise ArithmeticError("the notes are uncountable")
-    if skip:
-        raise NotApplicable("nobody asked")
-    lengths = notes.rows("lengths").sort("characters", descending=True)
-    rows = [{"item": item, "rank": n} for n, item in enumerate(lengths["item"], 1)]
-    summary = {"mean": lengths["characters"].mean(), "figure": Blob(b"a picture", "png")}
-    return {"ranks": rows, "rank_summary": [summary]}
-
-
-TOPS = Table("tops", None, [Column("item", TEXT, doc="Key")], "The first.")
-
-
-@collection_asset(item=toys.NOTE, upstream=["ranks"], tables=[TOPS], group="toys", code_version="1")
-def tops(notes: Collection) -> dict[str, list[dict[str, object]]]:
-    rows = notes.rows("ranks")
-    return {"tops": [{"item": item} for item in rows.filter(rows["rank"] == 1)["item"]]}
 
 
 @pytest.fixture
@@ -106,6 +64,32 @@ def test_one_that_fails_keeps_the_rows_there_were_and_is_not_tried_again_unasked
     assert len(bench.query("FROM ranks")) == 2
     assert compute(failing) == []
     assert compute(bench) == ["ranks"]  # other parameters: another fingerprint
+
+
+def test_one_whose_process_dies_is_failed_with_what_it_wrote_and_this_process_goes_on(bench: Bench):
+    bench.add({"a": "one", "b": "three"})
+    bench.run(["lengths"])
+    compute(bench)
+    dying = bench.with_settings(parameters={"ranks": {"die": True}})
+    with LocalSession() as session:
+        compute(replace(dying, platform=replace(dying.platform, session=session)))
+    ((outcome, reason, detail),) = bench.query(
+        "SELECT outcome, reason, detail FROM ledger WHERE asset = 'ranks'"
+    )
+    assert outcome == "failed" and "SIGSEGV" in reason and "out of luck" in detail
+    assert len(bench.query("FROM ranks")) == 2
+
+
+def test_what_is_written_after_the_plan_is_not_read_and_makes_the_value_stale(bench: Bench):
+    bench.add({"a": "one", "b": "three"})
+    bench.run(["lengths"])
+    plan = bench.plan(["ranks"])
+    bench.add({"c": "seventeen"})
+    bench.run(["lengths"])
+    fingerprint = plan["ranks"].fingerprint
+    run_collection(bench.platform, ranks, fingerprint, snapshot=plan.snapshot, run_id="r")
+    assert {item for (item,) in bench.query("SELECT item FROM ranks")} == {"a", "b"}
+    assert bench.state("ranks") is State.STALE
 
 
 def test_what_does_not_apply_has_no_rows(bench: Bench):

@@ -80,6 +80,8 @@ def collection_asset(
     optional: Sequence[str] = (),
     reads: Sequence[str] = (),
     roles: Sequence[Role] = (),
+    time_limit_s: float | None = None,
+    memory_limit_gib: float | None = None,
     kinds: Sequence[str] = (),
     owners: Sequence[str] = (),
 ) -> Callable[[Callable[..., Mapping[str, Rows]]], CollectionAsset]:
@@ -87,7 +89,8 @@ def collection_asset(
 
     `upstream` names item assets, or collection assets, of the same kind of item: while one of them has no value at
     all, the asset waits, but for those named in `optional` too. `reads` names columns of the catalog that the
-    rows depend on besides. The function returns the rows of each table by its name.
+    rows depend on besides. The function returns the rows of each table by its name. A worker runs it, within the
+    limits if there are any.
 
     Raises:
         DeclarationError: the function's name or signature does not fit; the message says how.
@@ -107,6 +110,8 @@ def collection_asset(
             code_version=code_version,
             reads=tuple(reads),
             roles=tuple(roles),
+            time_limit_s=time_limit_s,
+            memory_limit_gib=memory_limit_gib,
             parameters=keyword_parameters(fn, {role.name for role in roles}, where),
             kinds=frozenset(kinds),
             owners=tuple(owners),

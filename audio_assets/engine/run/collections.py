@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import duckdb
 
@@ -13,47 +14,65 @@ from audio_assets.engine.declare.outcomes import ItemResult, Outcome, ended
 from audio_assets.engine.declare.tables import Item, Row
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.blobs import store_blobs
+from audio_assets.engine.run.isolated_whole import EndedBadly, collect
 from audio_assets.engine.run.progress import observer
 from audio_assets.engine.state.ledger import LEDGER, Computed, of_checkpoints, replace_entry
 from audio_assets.engine.state.rows import arrow_table, insert_rows
+from audio_assets.engine.workers.session import WorkerError
 from audio_assets.resources.lake import Lake
+from audio_assets.resources.objects import ObjectError
 
 
 def run_collection(
-    platform: Platform, asset: CollectionAsset, fingerprint: str, *, run_id: str
+    platform: Platform, asset: CollectionAsset, fingerprint: str, *, snapshot: int, run_id: str
 ) -> ItemResult:
-    """Compute the asset and replace its rows and its ledger entry, all in one transaction.
+    """Compute the asset on a worker and replace its rows and its ledger entry, all in one transaction.
 
-    A function that raises leaves the rows there were, and an entry that says why.
+    `fingerprint` is that of the plan as of lake `snapshot`, from which everything is read. A function that raises,
+    or whose worker dies, leaves the rows there were, and an entry that says why.
+
+    Raises:
+        WorkerError: the asset cannot be imported.
     """
-    recipe = platform.recipes[asset.name]
     started = time.perf_counter()
+    checkpoints = platform.checkpoints_upstream(asset.name)
     tables: dict[str, list[Row]] = {}
-    upstream: dict[str, str] = {}
     try:
-        snapshot = platform.lake.snapshot()
-        checkpoints = platform.checkpoints_upstream(asset.name)
-        sources = {name: checkpoints.get(name, "") for name in asset.upstream}
-        upstream = upstream_digests(platform.lake, sources, snapshot)
-        items = reading(platform.items(asset.item), asset.name, asset.reads)
-        collection = Collection(asset.name, items, asset.upstream, snapshot, platform.lake, checkpoints)
-        choices = platform.graph.choices(platform.settings)
-        backends = {role.name: choices[role.name].make() for role in asset.roles}
-        returned = asset.fn(collection, **recipe.parameters, **backends)
+        returned = collect(
+            platform,
+            asset,
+            _collection(platform, asset, snapshot, checkpoints),
+            platform.recipes[asset.name].parameters,
+        )
         for table in asset.tables:
             prefix = f"{table.name}/{fingerprint}"
             tables[table.name] = [
                 {"fingerprint": fingerprint, **store_blobs(platform.objects, prefix, n, row)}
                 for n, row in enumerate(table.check_rows(returned[table.name]))
             ]
-        result = ItemResult(asset.name, EVERY_ITEM, Outcome.OK, [], seconds=time.perf_counter() - started)
+        result = ItemResult(asset.name, EVERY_ITEM, Outcome.OK, [])
+    except EndedBadly as error:
+        result = error.result
+    except (WorkerError, ObjectError):
+        raise
     except Exception as error:
-        result = ended(asset.name, EVERY_ITEM, error, time.perf_counter() - started)
+        result = ended(asset.name, EVERY_ITEM, error)
+    if result.outcome is not Outcome.OK:
         tables = {table.name: [] for table in asset.tables} if result.outcome.is_good else {}
-    computed = Computed(result, recipe, platform.code[asset.name], fingerprint, upstream)
-    _write(platform, asset, computed, tables, run_id=run_id)
+    result = replace(result, seconds=time.perf_counter() - started)
+    sources = {name: checkpoints.get(name, "") for name in asset.upstream}
+    upstream = upstream_digests(platform.lake, sources, snapshot)
+    recipe, code = platform.recipes[asset.name], platform.code[asset.name]
+    _write(platform, asset, Computed(result, recipe, code, fingerprint, upstream), tables, run_id=run_id)
     observer().finished(result)
     return result
+
+
+def _collection(
+    platform: Platform, asset: CollectionAsset, snapshot: int, checkpoints: Mapping[str, str]
+) -> Collection:
+    items = reading(platform.items(asset.item, snapshot=snapshot), asset.name, asset.reads)
+    return Collection(asset.name, items, asset.upstream, snapshot, platform.lake, checkpoints)
 
 
 def _write(

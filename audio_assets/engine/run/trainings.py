@@ -32,7 +32,7 @@ from audio_assets.engine.declare.training_asset import (
 )
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.collections import reading
-from audio_assets.engine.run.isolated_training import TrainingFailed, train
+from audio_assets.engine.run.isolated_whole import TrainingFailed, train
 from audio_assets.engine.run.model_card import model_card
 from audio_assets.engine.run.progress import observer
 from audio_assets.engine.run.tracked import note_mlflow_run, track_adoption, track_checkpoint, track_start
@@ -157,7 +157,7 @@ def _train(job: _Job) -> Checkpoint:
     started = time.monotonic()
     try:
         with system_metrics(tracker):
-            trained = train(job.platform, job.asset, read, job.config, EVERY_ITEM)
+            trained = train(job.platform, job.asset, read, job.config)
         _check(job.asset, trained, training.items)
         result = ItemResult(job.asset.name, EVERY_ITEM, Outcome.OK, [], seconds=time.monotonic() - started)
         checkpoint = _keep(job, trained, result)

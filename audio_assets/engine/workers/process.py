@@ -256,9 +256,12 @@ class WorkerProcess:
             self._process.wait(END_LIMIT_S)
 
     def _tail(self) -> str:
+        """The last that the worker wrote, without the long list of modules that ends a crash's traceback."""
         self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, self._log.tell() - DETAIL_BYTES))
-        return self._log.read().decode(errors="replace").replace("\0", "").strip()
+        self._log.seek(max(0, self._log.tell() - 10 * DETAIL_BYTES))
+        written = self._log.read().decode(errors="replace").replace("\0", "")
+        lines = (line for line in written.splitlines() if not line.startswith("Extension modules: "))
+        return "\n".join(lines).strip()[-DETAIL_BYTES:]
 
 
 def environment_of(threads: int | None, device: str | None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from audio_assets.engine import Outcome, Training, TrainingError
 from audio_assets.engine.code.state import CodeState
-from audio_assets.engine.run.isolated_training import TrainingFailed, train
+from audio_assets.engine.run.isolated_whole import TrainingFailed, train
 from audio_assets.engine.state.states import RunOptions, State, Why
 from audio_assets.engine.workers.session import WorkerError
 from audio_assets.resources.journal import Journal
@@ -55,7 +55,7 @@ def training(bench: Bench, lines: list[str], tmp_path: Path) -> Training:
 
 def trained(bench, training, asset=steps, session=None, **config):
     platform = replace(bench.platform, session=session or bench.platform.session)
-    return train(platform, asset, training, StepsConfig(**config), "*")
+    return train(platform, asset, training, StepsConfig(**config))
 
 
 def failed(bench, training, asset=steps, **config):
@@ -92,11 +92,11 @@ def test_whoever_has_the_workers_trains_the_same(bench, training, lines):
     ("act", "limits", "reason"),
     [
         ("kill", {}, "the worker died: killed by SIGKILL"),
-        ("hang", {"time_limit_s": 3.0}, "the worker took longer than 3 s (time_limit_s of the training)"),
+        ("hang", {"time_limit_s": 3.0}, "the worker took longer than 3 s (time_limit_s of the asset)"),
         (
             "grow",
             {"memory_limit_gib": 0.75},
-            "the worker used more than 0.75 GiB of memory (memory_limit_gib of the training)",
+            "the worker used more than 0.75 GiB of memory (memory_limit_gib of the asset)",
         ),
     ],
 )
