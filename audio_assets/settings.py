@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from audio_assets.settings_file import BACKEND, read_settings
 
@@ -203,6 +203,12 @@ class _HomeFile(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         home = Path(self.current_state.get("home") or default_home())
         return read_settings(home.expanduser().absolute(), Settings.model_fields)
+
+
+def parameters_of_environment() -> dict[str, dict[str, Any]]:
+    """Parameters of assets that the environment sets, which stand above those of the home's file."""
+    found: dict[str, dict[str, Any]] = EnvSettingsSource(Settings)().get("parameters", {})
+    return found
 
 
 def _setting(variable: str) -> str | None:

@@ -101,21 +101,20 @@ def save_parameters(platform: Platform, parameters: dict[str, dict[str, Any]]) -
         SetError: the environment says otherwise, and would still stand above the file.
     """
     from audio_assets.assemble import current_platform
-    from audio_assets.settings import get_settings
+    from audio_assets.settings import get_settings, parameters_of_environment
     from audio_assets.settings_file import write_parameters
 
+    above = parameters_of_environment()
+    for asset, values in parameters.items():
+        hidden = [name for name, value in values.items() if above.get(asset, {}).get(name, value) != value]
+        if hidden:
+            raise SetError(
+                f"{asset}: {', '.join(hidden)} is set by AUDIO_ASSETS_PARAMETERS too, which stands above the file; "
+                "take it out there. Nothing was written."
+            )
     for asset, values in parameters.items():
         path = write_parameters(platform.settings.home, asset, values)
         out.print(f"{asset}: {values} written to {path}", soft_wrap=True, markup=False)
     get_settings.cache_clear()
     current_platform.cache_clear()
-    saved = open_platform()
-    for asset, values in parameters.items():
-        in_force = saved.settings.parameters.get(asset, {})
-        hidden = [name for name, value in values.items() if in_force.get(name) != value]
-        if hidden:
-            raise SetError(
-                f"{asset}: {', '.join(hidden)} is set by AUDIO_ASSETS_PARAMETERS too, which stands above the file; "
-                "take it out there."
-            )
-    return saved
+    return open_platform()

@@ -107,4 +107,5 @@ def test_a_parameter_that_the_environment_sets_cannot_be_saved_unnoticed(library
     library.add(**NOTES)
     said = library("run", "ratios", "--set", "scale=3", "--save", PARAMETERS='{"ratios": {"scale": 5}}')
     assert said.code == 2 and "ratios: scale is set by AUDIO_ASSETS_PARAMETERS too" in said.err
+    assert not (library.home / FILE).exists()
     assert library.query("SELECT count(*) FROM ledger") == [(0,)]
