@@ -43,5 +43,10 @@ def adopt(
             out.print(f"{name}: {count} values will be computed anew", markup=False)
         if not yes and not typer.confirm(f"Adopt {found.checkpoint} of {found.asset}?"):
             raise typer.Exit(1)
+        from audio_assets.orchestration.adoptions import tell_adoptions
+        from audio_assets.orchestration.instance import open_instance
+
         adopt_checkpoint(platform, found)
+        with open_instance(platform.settings) as instance:
+            tell_adoptions(platform, instance)
     out.print(f"{found.asset} {found.checkpoint} is adopted and pinned; `audio-assets run` does the rest.")

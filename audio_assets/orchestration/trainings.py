@@ -13,6 +13,7 @@ from audio_assets.engine.declare.training_asset import SEED, TrainingAsset, Trai
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.trainings import Execution, run_training
 from audio_assets.engine.state.checkpoints import CHECKPOINTS, MODEL_CARD, Checkpoint
+from audio_assets.orchestration.adoptions import adopted_version, tags_of_version
 from audio_assets.orchestration.catalog import keys_read
 from audio_assets.orchestration.inputs import Inputs
 from audio_assets.resources.accelerator import choose_accelerator
@@ -82,13 +83,19 @@ def build_training_asset(platform: Platform, asset: TrainingAsset) -> dg.AssetsD
             checkpoint, is_new = run_training(platform, asset, values, execution, again=device.again)
         except TrainingError as error:
             raise dg.Failure(f"{asset.name}: {error}", allow_retries=False) from error
-        version = dg.DataVersion(checkpoint.checkpoint)
         metadata = _metadata(platform, checkpoint, is_new)
-        yield dg.MaterializeResult(
-            asset.name, metadata=metadata, data_version=version, tags=inputs.mended_tags(asset.name)
-        )
-        for table in asset.tables:
-            yield dg.MaterializeResult(table.name, data_version=version)
+        version = adopted_version(platform, asset) or checkpoint.checkpoint
+        is_of_another = version != checkpoint.checkpoint
+        for name in (asset.name, *(table.name for table in asset.tables)):
+            tags = inputs.mended_tags(name)
+            if is_of_another:  # what Dagster compares stays that of the adopted checkpoint
+                tags |= tags_of_version(context.instance, name, version)
+            yield dg.MaterializeResult(
+                name,
+                metadata=metadata if name == asset.name else None,
+                data_version=dg.DataVersion(version),
+                tags=tags,
+            )
 
     return train
 

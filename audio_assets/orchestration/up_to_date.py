@@ -2,7 +2,7 @@
 
 Dagster looks at no upstream asset of 100 partitions or more to tell whether a value is stale, so there the
 planner tells. The check runs with every materialization, by itself from the UI, and without a run, by the
-sensor, whenever the lake has changed.
+sensor, whenever the lake has changed. The sensor also tells which checkpoints were adopted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from audio_assets.engine.declare.collection_asset import CollectionAsset
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.state.states import State
+from audio_assets.orchestration.adoptions import untold_adoptions
 
 CHECK = "up_to_date"
 DESCRIPTION = "What it was computed from is what there is now, by the planner of `audio-assets status`."
@@ -94,7 +95,8 @@ def build_up_to_date_sensor(platform: Platform) -> dg.SensorDefinition:
         cursor = {"snapshot": snapshot, "states": {name: found.state for name, found in states.items()}}
         told = before["states"]
         changed = [n for n, found in states.items() if told.get(n, State.MISSING) != found.state]
-        events = [_evaluation(name, states[name]) for name in changed]
+        adopted = list(untold_adoptions(platform, context.instance))
+        events = [*adopted, *(_evaluation(name, states[name]) for name in changed)]
         return dg.SensorResult(asset_events=events, cursor=json.dumps(cursor))
 
     return sensor

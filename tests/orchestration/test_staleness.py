@@ -12,6 +12,9 @@ from dagster._core.loader import LoadingContextForTest
 
 from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.run.adopting import adopt_checkpoint
+from audio_assets.engine.state.checkpoints import read_checkpoint
+from audio_assets.orchestration.adoptions import tell_adoptions, untold_adoptions
 from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.definitions import build_definitions
 from audio_assets.orchestration.partitions import Partitions
@@ -328,6 +331,30 @@ def test_what_a_checkpoint_made_is_stale_when_there_is_another(desk: Desk):
     assert desk.status("judgements", keys=["n000"]) == {"judgements:n000": "STALE DATA mean_length"}
     desk.run("judgements")
     assert desk.status("judgements") == {}
+
+
+def test_a_candidate_makes_nothing_stale_and_what_is_adopted_by_hand_is_what_dagster_compares_with(
+    desk: Desk,
+):
+    collection_of(desk, 3)
+    desk.run("judgements")
+    (first,) = desk.bench.query("SELECT checkpoint FROM checkpoints")[0]
+    config = {"ops": {"mean_length": {"config": {"scale": 2.0}}}, **QUIET}
+    job = desk.definitions.resolve_job_def("train_mean_length")
+    assert job.execute_in_process(instance=desk.instance, run_config=config).success
+    ((candidate,),) = desk.bench.query(f"SELECT checkpoint FROM checkpoints WHERE checkpoint <> '{first}'")
+    assert desk.status(*ALL) == {} and desk.status("judgements") == {}
+
+    for name, stale in ((candidate, {"judgements:n000": "STALE DATA mean_length"}), (first, {})):
+        adopt_checkpoint(desk.platform, read_checkpoint(desk.platform.lake, name))
+        tell_adoptions(desk.platform, desk.instance)
+        assert desk.status(*ALL) == {}  # the training and its evaluation are what they were made from
+        assert desk.status("judgements", keys=["n000"]) == stale
+    assert not list(untold_adoptions(desk.platform, desk.instance))
+
+    desk.bench.add({"n003": "one more"})
+    desk.run("lengths")
+    assert desk.status("mean_length") == {"mean_length": "STALE DATA lengths"}
 
 
 def test_of_150_items_the_planner_says_it_by_a_check(desk: Desk):
