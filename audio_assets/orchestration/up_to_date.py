@@ -95,8 +95,10 @@ def build_up_to_date_sensor(platform: Platform) -> dg.SensorDefinition:
         cursor = {"snapshot": snapshot, "states": {name: found.state for name, found in states.items()}}
         told = before["states"]
         changed = [n for n, found in states.items() if told.get(n, State.MISSING) != found.state]
-        adopted = list(untold_adoptions(platform, context.instance))
-        events = [*adopted, *(_evaluation(name, states[name]) for name in changed)]
+        events: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = [
+            *untold_adoptions(platform, context.instance),
+            *(_evaluation(name, states[name]) for name in changed),
+        ]
         return dg.SensorResult(asset_events=events, cursor=json.dumps(cursor))
 
     return sensor
