@@ -15,11 +15,9 @@ names the file and the line.
 from __future__ import annotations
 
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -28,6 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from audio_assets.errors import UserError
+from audio_assets.whole_files import replacing
 
 FILE = "audio-assets.toml"
 SETTINGS, PARAMETERS = "settings", "parameters"
@@ -133,7 +132,8 @@ def write_parameters(home: Path, asset: str, values: Mapping[str, Any]) -> Path:
         sections: Any = document.setdefault(PARAMETERS, tomlkit.table(is_super_table=True))
         section: Any = sections.setdefault(asset, tomlkit.table())
         section.update(values)
-        _replace(path, tomlkit.dumps(document))
+        with replacing(path) as file:
+            file.write(tomlkit.dumps(document).encode())
     return path
 
 
@@ -217,23 +217,3 @@ def _place(path: Path, text: str, name: str, section: str = "") -> str:
         elif current == section and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[.=]", line):
             return f"{path}, line {number}"
     return str(path)
-
-
-def _replace(path: Path, text: str) -> None:
-    target = path.resolve()  # a link stays one
-    part = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileNotFoundError):
-            part.chmod(target.stat().st_mode)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -14,15 +14,16 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import re
+import shutil
 import sysconfig
-import tempfile
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from audio_assets.whole_files import replacing
 
 TIMEOUT_S = 30.0
 END_BYTES = 1 << 16
@@ -210,23 +211,14 @@ class WeightsFile:
         return path
 
     def _download(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with (
-                os.fdopen(handle, "wb") as file,
-                urllib.request.urlopen(self.url, timeout=TIMEOUT_S) as response,
-            ):
-                while block := response.read(1 << 20):
-                    file.write(block)
-            Path(part).replace(path)
+            with urllib.request.urlopen(self.url, timeout=TIMEOUT_S) as response, replacing(path) as file:
+                shutil.copyfileobj(response, file)
         except (OSError, urllib.error.URLError) as error:
             raise MissingWeightsError(
                 f"{self.url}: found no installed file, nor could it be downloaded ({error}). On a machine "
                 f"with network, `curl -O {self.url}`; then copy it to {path}"
             ) from error
-        finally:
-            Path(part).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

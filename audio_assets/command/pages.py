@@ -43,9 +43,11 @@ def mlflow(
 ) -> None:
     """Open MLflow's pages: curves, figures and models of this home's trainings."""
     from audio_assets.command.mlflow_pages import ENVIRONMENT, mlflow_pages, mlflow_server, serve_command
+    from audio_assets.resources.moved import settle_mlflow
 
     with friendly():
         settings = get_settings()
+        settle_mlflow(settings)
     server = mlflow_server(settings)
     if server is not None:
         out.print(f"A server has them: {mlflow_pages(server)}", markup=False, soft_wrap=True)

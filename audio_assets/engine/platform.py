@@ -35,6 +35,7 @@ from audio_assets.engine.workers.local import LocalSession
 from audio_assets.engine.workers.session import Session
 from audio_assets.resources.home_format import FORMAT, STATE_TABLE, check_format
 from audio_assets.resources.lake import Lake, quote
+from audio_assets.resources.moved import settle_home
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
 
@@ -208,6 +209,7 @@ class Platform:
         text = json.dumps([repr(self._all_tables), self._all_views])
         schema_hash = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         if self._stored_state() == (FORMAT, schema_hash):
+            self._settle()
             return
 
         def change(connection: duckdb.DuckDBPyConnection) -> None:
@@ -229,6 +231,11 @@ class Platform:
             insert_rows(connection, STATE.name, arrow_table(STATE.columns, state))
 
         self.lake.write(change)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Follow the home to where it stands now."""
+        settle_home(self.settings, self.lake, [table.stored_as for table in self.tables])
 
     def _stored_state(self) -> tuple[int, str] | None:
         """Format and hash of the declarations that the lake was last prepared with."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audio_assets.resources.files import write_file
 from audio_assets.settings import Settings, shipped
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
     source, target = shipped("dagster.yaml"), folder / "dagster.yaml"
     there = target.read_bytes() if target.exists() else MARKER
     if there.startswith(MARKER) and there != source.read_bytes():
-        staged = target.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(source, staged)
-        staged.replace(target)
+        write_file(target, source.read_bytes())
     return folder
 
 

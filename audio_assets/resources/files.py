@@ -1,4 +1,4 @@
-"""Files that the platform writes for people: safe names, and contents that are whole or not there.
+"""Files that the platform writes: safe names, and contents that are whole or not there.
 
 A file is written beside its target and then renamed, so that nobody sees half of one, and left alone
 where it holds the same bytes already. Names are safe on Linux, macOS and Windows and on memory sticks.
@@ -6,15 +6,19 @@ where it holds the same bytes already. Names are safe on Linux, macOS and Window
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from audio_assets.whole_files import replacing
+
 LONGEST_NAME_BYTES = 150
 """Leaves room for endings, and for what programs put before and behind a name of at most 255 bytes."""
+
+BLOCK_BYTES = 1 << 20
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u2028\u2029\ud800-\udfff]+')
 _DEVICES = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
@@ -59,14 +63,26 @@ def write_file(path: Path, data: bytes) -> bool:
     """
     if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with staged.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # else a lost power supply leaves an empty file of the new name
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(data)
+    return True
+
+
+def copy_file(source: Path, target: Path) -> bool:
+    """Write a file's contents to another, as `write_file` does, without all of them in memory."""
+    if target.is_file() and _same(source, target):
+        return False
+    with source.open("rb") as contents, replacing(target) as file:
+        shutil.copyfileobj(contents, file)
+    return True
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two files hold the same bytes now; `filecmp` remembers what it found."""
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as first, other.open("rb") as second:
+        while block := first.read(BLOCK_BYTES):
+            if block != second.read(BLOCK_BYTES):
+                return False
     return True

@@ -17,7 +17,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from threading import Lock
@@ -27,6 +27,8 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from audio_assets.errors import UserError
+from audio_assets.resources.ducklake import is_at, set_data_path, some_data_file
+from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
 
 ADVISORY_LOCK = 0x617564696F  # "audio"
@@ -83,8 +85,9 @@ class Lake:
 
     @property
     def exists(self) -> bool:
-        """Whether the catalog is there already."""
-        return self._sqlite_path is None or self._sqlite_path.is_file()
+        """Whether the catalog is there already; in Postgres it is looked for when it is opened."""
+        path = self._sqlite_path
+        return path is None or (path.is_file() and path.stat().st_size > 0)
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -214,15 +217,52 @@ class Lake:
     def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         path = self._sqlite_path
         options = [f"DATA_PATH {quote(self.data)}"]
-        if path is not None:
-            if not self.read_only:
-                path.parent.mkdir(parents=True, exist_ok=True)
+        if path is not None:  # a home may have been moved, and its data with it
+            options += ["OVERRIDE_DATA_PATH true"]
             options += ["META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {round(self.busy_wait_s * 1000)}"]
         if self.read_only:
-            options.append("READ_ONLY")
-        statement = f"ATTACH {quote(f'ducklake:{self.catalog}')} AS lake ({', '.join(options)})"
-        with nullcontext() if self.read_only else self._write_lock():  # attaching a new catalog makes it
-            connection.execute(statement)
+            self._attach_with(connection, *options, "READ_ONLY")
+            return
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with self._write_lock():
+            self._attach_or_make(connection, options)
+            if path is not None and not is_at(connection, self.data):
+                self._settle_data_path(connection)
+
+    def _attach_with(self, connection: duckdb.DuckDBPyConnection, *options: str) -> None:
+        connection.execute(f"ATTACH {quote(f'ducklake:{self.catalog}')} AS lake ({', '.join(options)})")
+
+    def _attach_or_make(self, connection: duckdb.DuckDBPyConnection, options: Sequence[str]) -> None:
+        """Attach the catalog; a new one is made only where no data lie."""
+        try:
+            if self.exists:
+                self._attach_with(connection, *options, "CREATE_IF_NOT_EXISTS false")
+                return
+        except duckdb.InvalidInputException as error:
+            if "creating a new DuckLake is explicitly disabled" not in str(error):
+                raise
+        if self._data_objects.holds_any():
+            raise LakeError(
+                f"There is no catalog {self._catalog_name}, and its data are in {self.data}: a new catalog would "
+                "know nothing of them. Put the catalog back from a backup, or check AUDIO_ASSETS_LAKE_CATALOG "
+                "and AUDIO_ASSETS_LAKE_DATA; if the data are to be lost, move them away. Nothing was changed."
+            )
+        self._attach_with(connection, *options)
+
+    def _settle_data_path(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Write down that the data are at another place now, if they are."""
+        file = some_data_file(connection)
+        if file is not None and not self._data_objects.holds(file):
+            raise LakeError(
+                f"The data of the lake with catalog {self._catalog_name} are not in {self.data}, which has no "
+                f"{file}: check AUDIO_ASSETS_LAKE_DATA, or put the data there. Nothing was changed."
+            )
+        set_data_path(connection, self.data)
+
+    @property
+    def _data_objects(self) -> Objects:
+        return Objects(self.data, self.s3_endpoint, self.s3_region, self.s3_key_id, self.s3_secret)
 
     def _load_extensions(self, connection: duckdb.DuckDBPyConnection) -> None:
         on_s3 = self.data.startswith("s3://")

@@ -1,7 +1,7 @@
 """Objects: large values (stems, frames, checkpoints, figures) in a folder or a bucket.
 
-Keys are ``<asset>/<item>/<fingerprint>.<extension>``. An object is written once and never changed, so
-readers need no locks and a key in a table always means the same bytes.
+Keys are ``<asset>/<item>/<fingerprint>.<extension>``. An object is there whole or not at all, so readers need
+no locks. To store one again makes it young again, and whole again if it was damaged.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio_assets.errors import UserError
+from audio_assets.resources.files import copy_file, write_file
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -52,8 +53,8 @@ class Objects:
         """The obstore store behind this."""
         from obstore.store import LocalStore, S3Store
 
-        if not self.root.startswith("s3://"):
-            Path(self.root).mkdir(parents=True, exist_ok=True)
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
             return LocalStore(self.root)
         bucket, _, prefix = self.root.removeprefix("s3://").partition("/")
         options: dict[str, object] = {"region": self.s3_region}
@@ -64,29 +65,45 @@ class Objects:
         client = {"allow_http": self.s3_endpoint.startswith("http://")}
         return S3Store(bucket, prefix=prefix or None, client_options=client, **options)  # type: ignore[arg-type]
 
+    @property
+    def folder(self) -> Path | None:
+        """Where objects are files; None: in a bucket."""
+        return None if self.root.startswith("s3://") else Path(self.root)
+
     def put(self, key: str, data: bytes | Path) -> None:
         """Store bytes, or those of a file, which are never all in memory.
 
-        An object that is already there is left as it is.
+        An object that is there already takes on the bytes and the time of this one: what was left there long ago
+        and is used now is no longer old, and what was damaged is whole.
 
         Raises:
             ObjectError: it cannot be written, e.g. because the disk is full.
         """
-        import obstore
-
         try:
-            if isinstance(data, bytes):
-                obstore.put(self.store, key, data, mode="create")
-            elif not self.holds(key):
-                # In parts, which are joined at the end: there is an object only when all of it is there.
-                obstore.put(self.store, key, data, use_multipart=True)
-        except obstore.exceptions.AlreadyExistsError:
-            return
+            if self.folder is None:
+                self._put_in_bucket(key, data)
+            else:
+                path = self.folder / key
+                is_new = write_file(path, data) if isinstance(data, bytes) else copy_file(data, path)
+                if not is_new:
+                    os.utime(path)
         except Exception as error:
             size = len(data) if isinstance(data, bytes) else data.stat().st_size
             raise ObjectError(
                 f"Object {key} ({size} bytes) could not be written to {self.root}: {_first_line(error)}"
             ) from error
+
+    def _put_in_bucket(self, key: str, data: bytes | Path) -> None:
+        import obstore
+
+        # A file in parts, which are joined at the end: there is an object only when all of it is there.
+        obstore.put(self.store, key, data, use_multipart=isinstance(data, Path))
+
+    def holds_any(self) -> bool:
+        """Whether there is any object."""
+        if self.folder is not None:
+            return any(path.is_file() for path in self.folder.rglob("*"))
+        return next(self.modified(), None) is not None
 
     def holds(self, key: str) -> bool:
         """Whether there is an object of this key."""
@@ -119,17 +136,14 @@ class Objects:
         Raises:
             ObjectError: there is none, or it cannot be read.
         """
-        if not self.root.startswith("s3://"):
-            path = Path(self.root) / key
+        if self.folder is not None:
+            path = self.folder / key
             if not path.is_file():
                 raise ObjectError(f"Object {key} is not in {self.root}.")
             return path
         path = cache / key
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            staged = path.with_name(f"{path.name}.{os.getpid()}")
-            staged.write_bytes(self.get(key))
-            staged.replace(path)
+            write_file(path, self.get(key))
         return path
 
     def modified(self) -> Iterator[tuple[str, datetime]]:

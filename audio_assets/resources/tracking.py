@@ -73,9 +73,7 @@ class Tracker:
 
     @property
     def _database(self) -> Path | None:
-        """The file of an MLflow in SQLite, None with a server."""
-        prefix = "sqlite:///"
-        return Path(self._uri.removeprefix(prefix)) if self._uri.startswith(prefix) else None
+        return database_of(self._uri)
 
     @property
     def run_id(self) -> str | None:
@@ -233,6 +231,12 @@ class Tracker:
                 self._database.parent.mkdir(parents=True, exist_ok=True)
             self._client = mlflow.MlflowClient(self._uri)
         return self._client
+
+
+def database_of(uri: str) -> Path | None:
+    """The file of an MLflow in SQLite, None with a server."""
+    prefix = "sqlite:///"
+    return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
 
 
 def _beginning(events: Sequence[Event | None]) -> Event | None:

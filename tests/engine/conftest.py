@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -206,9 +204,6 @@ def copied(bench: Bench, folder: Path, **settings: object) -> Bench:
     """A copy of a bench whose workers are this process, to be changed: what takes long is computed once."""
     bench.platform.lake.close()
     shutil.copytree(bench.platform.settings.home, folder / "home")
-    with closing(sqlite3.connect(folder / "home" / "lake" / "catalog.sqlite")) as catalog, catalog:
-        data = f"{folder / 'home' / 'lake' / 'data'}/"
-        catalog.execute("UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path'", [data])
     return make_learning_bench(folder, bench.platform.graph.assets, **settings)
 
 

@@ -322,3 +322,51 @@ def test_the_settings_name_the_lake(tmp_path):
     assert lake.catalog == f"sqlite:{tmp_path}/lake/catalog.sqlite"
     assert lake.data == f"{tmp_path}/lake/data"
     assert lake.read_only
+
+
+def flushed(folder: Path, *rows: int) -> Lake:
+    """A lake whose rows are in Parquet files, closed."""
+    lake = make_lake(folder)
+    lake.write(lambda connection: connection.execute("CREATE TABLE t (n BIGINT)"))
+    insert(lake, *rows)
+    lake.write(lambda connection: connection.execute("CALL ducklake_flush_inlined_data('lake')").fetchall())
+    lake.close()
+    return lake
+
+
+@pytest.mark.parametrize("catalog", ["gone", "empty", "another"])
+def test_no_catalog_is_made_where_data_lie(tmp_path, catalog):
+    flushed(tmp_path, 1, 2, 3)
+    data = {path: path.read_bytes() for path in (tmp_path / "lake/data").rglob("*.parquet")}
+    file = tmp_path / "lake/catalog.sqlite"
+    if catalog == "another":
+        lake = Lake(catalog=f"sqlite:{tmp_path}/mistyped.sqlite", data=str(tmp_path / "lake/data"))
+    else:
+        kept = file.read_bytes()
+        file.unlink() if catalog == "gone" else file.write_bytes(b"")
+        lake = make_lake(tmp_path)
+    for _ in range(2):
+        with pytest.raises(LakeError, match=r"no catalog .*\.sqlite, and its data are in .*from a backup"):
+            lake.rows("SELECT 1")
+    assert not lake.exists
+    assert data and all(path.read_bytes() == content for path, content in data.items())
+    if catalog != "another":
+        file.write_bytes(kept)
+        assert numbers(make_lake(tmp_path)) == [1, 2, 3]
+
+
+def test_a_folder_of_data_that_was_moved_away_lets_a_new_lake_begin(tmp_path):
+    flushed(tmp_path, 1)
+    (tmp_path / "lake/catalog.sqlite").unlink()
+    (tmp_path / "lake/data").rename(tmp_path / "away")
+    lake = make_lake(tmp_path)
+    assert lake.rows("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'") == []
+    lake.close()
+
+
+def test_a_catalog_that_is_no_database_is_an_error_and_left_as_it_is(tmp_path):
+    flushed(tmp_path, 1)
+    (tmp_path / "lake/catalog.sqlite").write_bytes(b"this is no database, but longer than a header" * 100)
+    with pytest.raises(LakeError, match=r"cannot be opened: .*not a database"):
+        make_lake(tmp_path).rows("SELECT 1")
+    assert (tmp_path / "lake/catalog.sqlite").read_bytes().startswith(b"this is no database")

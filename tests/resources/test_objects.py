@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
+from pathlib import Path
 
 import pytest
 
@@ -17,10 +19,20 @@ def objects(tmp_path):
     return Objects(str(tmp_path / "objects"))
 
 
-def test_an_object_is_written_once_and_stays_as_it_was(objects):
-    objects.put("stems/a/1.flac", b"first")
-    objects.put("stems/a/1.flac", b"second")
-    assert objects.get("stems/a/1.flac") == b"first"
+@pytest.mark.parametrize("is_file", [False, True])
+def test_an_object_that_is_stored_again_is_young_and_whole_again(objects, tmp_path, is_file):
+    data: bytes | Path = b"sound"
+    if is_file:
+        data = tmp_path / "sound.flac"
+        data.write_bytes(b"sound")
+    path, long_ago = Path(objects.root) / "stems/a/1.flac", 1e9
+    for damage in (b"sound", b"", b"s", b"SOUND", b"sound and noise"):
+        objects.put("stems/a/1.flac", data)
+        path.write_bytes(damage)
+        os.utime(path, (long_ago, long_ago))
+        objects.put("stems/a/1.flac", data)
+        assert path.read_bytes() == b"sound"
+        assert [when.timestamp() > time.time() - 60 for _, when in objects.modified()] == [True]
 
 
 def test_an_object_that_is_not_there_is_an_error_that_names_it(objects):

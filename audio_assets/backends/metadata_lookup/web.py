@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from audio_assets.engine.declare.outcomes import NotApplicable
+from audio_assets.resources.files import write_file
 
 ATTEMPTS = 4
 """Requests for one answer at most; a service that is asked too often says so with status 503 or 429."""
@@ -62,7 +61,7 @@ class WebService:
         if known is not None:
             return known
         answer = self._ask(url)
-        _write(path, answer)
+        write_file(path, json.dumps(answer).encode())
         return answer
 
     def _ask(self, url: str) -> dict[str, Any]:
@@ -120,7 +119,7 @@ class WebService:
             if wait_s > 0:
                 time.sleep(wait_s)
             now_s = time.time()
-            stamp.write_text(repr(now_s))
+            write_file(stamp, repr(now_s).encode())
             return now_s
 
 
@@ -138,11 +137,3 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return answer if isinstance(answer, dict) else None
-
-
-def _write(path: Path, answer: dict[str, Any]) -> None:
-    """Keep an answer, whole or not at all."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".")
-    with os.fdopen(handle, "w") as file:
-        json.dump(answer, file)
-    Path(part).replace(path)

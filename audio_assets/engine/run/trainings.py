@@ -231,7 +231,7 @@ def _keep(job: _Job, trained: Trained, result: ItemResult) -> Checkpoint:
     )
     prefix = f"{asset.name}/{name}"
     card = model_card(asset, job.config, training, trained, licences, recipe=job.recipe)
-    (trained.folder / MODEL_CARD).write_text(card, encoding="utf-8")
+    write_file(trained.folder / MODEL_CARD, card.encode())
     for file in (*CHECKPOINT_FILES, MODEL_CARD):
         platform.objects.put(f"{prefix}/{file}", (trained.folder / file).read_bytes())
     for figure in trained.figures:
