@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +16,7 @@ import duckdb
 from audio_assets.engine.code.state import CodeState
 from audio_assets.engine.declare.asset import Recipe
 from audio_assets.engine.declare.graph import AssetGraph
-from audio_assets.engine.declare.tables import FLOAT, INTEGER, TEXT, Column, Item, ItemKind, Table
+from audio_assets.engine.declare.tables import FLOAT, INTEGER, OBJECT, TEXT, Column, Item, ItemKind, Table
 from audio_assets.engine.state.adoption import (
     ADOPTIONS,
     SHOWN,
@@ -33,6 +34,7 @@ from audio_assets.engine.state.rows import arrow_table, insert_rows, only
 from audio_assets.engine.state.states import DEFAULT, RunOptions
 from audio_assets.engine.workers.local import LocalSession
 from audio_assets.engine.workers.session import Session
+from audio_assets.resources.belonging import check_unused, settle_objects
 from audio_assets.resources.home_format import FORMAT, STATE_TABLE, check_format
 from audio_assets.resources.lake import Lake, quote
 from audio_assets.resources.moved import settle_home
@@ -58,6 +60,7 @@ STATE = Table(
     columns=(
         Column("format", INTEGER, doc="Format of the home; another one is refused"),
         Column("schema_hash", TEXT, doc="Hash of all table and view declarations"),
+        Column("lake_id", TEXT, doc="Id of the lake, which its object storage has too"),
     ),
     doc="What the tables were last made from.",
 )
@@ -196,51 +199,68 @@ class Platform:
         }
         return of_checkpoints | {path.stem: path.read_text(encoding="utf-8") for path in self.views}
 
-    def prepare(self) -> None:
+    def prepare(self, *, missing_objects: bool = False) -> None:
         """Bring the lake's tables, views and data dictionary to what is declared.
 
         Cheap when nothing has changed. New columns are added, dropped ones removed, and values converted
         where a column's type changed; what cannot be converted is NULL. An asset whose columns changed is
-        stale, so the next run computes its values anew.
+        stale, so the next run computes its values anew. With `missing_objects` object storage may have lost
+        all that the lake names.
 
         Raises:
             HomeFormatError: the home has another format; nothing was written.
+            BelongingError: lake and object storage do not belong together; nothing was written.
         """
         text = json.dumps([repr(self._all_tables), self._all_views])
         schema_hash = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        if self._stored_state() == (FORMAT, schema_hash):
-            self._settle()
-            return
-
-        def change(connection: duckdb.DuckDBPyConnection) -> None:
-            check_format(connection, self.settings.home)
-            existing = _existing_columns(connection)
-            for name, columns in self._all_tables.items():
-                _create_or_alter(connection, name, columns, existing.get(name))
-            tables = connection.execute(
-                "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'"
-            ).fetchall()
-            for name in {name for (name,) in tables} & self._all_views.keys():
-                connection.execute(f'DROP TABLE "{name}"')  # it has become a view
-            for view in self._all_views.values():
-                connection.execute(view)
-            connection.execute(f"DELETE FROM {DICTIONARY.name}")
-            insert_rows(connection, DICTIONARY.name, arrow_table(DICTIONARY.columns, self._dictionary()))
-            connection.execute(f"DELETE FROM {STATE.name}")
-            state = [{"format": FORMAT, "schema_hash": schema_hash}]
-            insert_rows(connection, STATE.name, arrow_table(STATE.columns, state))
-
-        self.lake.write(change)
-        self._settle()
-
-    def _settle(self) -> None:
-        """Follow the home to where it stands now."""
+        state = self._stored_state()
+        if state is None or state[:2] != (FORMAT, schema_hash) or not state[2]:
+            self.lake.write(lambda connection: self._declare(connection, schema_hash))
+        (lake_id,) = self.lake.rows(f"SELECT lake_id FROM {STATE.name}")[0]
+        is_known = state is not None and state[2] is not None and not missing_objects
+        names_objects = self._names_objects if is_known else lambda: False
+        settle_objects(self.objects, lake_id, names_objects=names_objects)
         settle_home(self.settings, self.lake, [table.stored_as for table in self.tables])
 
-    def _stored_state(self) -> tuple[int, str] | None:
-        """Format and hash of the declarations that the lake was last prepared with."""
+    def _declare(self, connection: duckdb.DuckDBPyConnection, schema_hash: str) -> None:
+        check_format(connection, self.settings.home)
+        existing = _existing_columns(connection)
+        if STATE.name not in existing:
+            check_unused(self.objects)
+        for name, columns in self._all_tables.items():
+            _create_or_alter(connection, name, columns, existing.get(name))
+        tables = connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'"
+        ).fetchall()
+        for name in {name for (name,) in tables} & self._all_views.keys():
+            connection.execute(f'DROP TABLE "{name}"')  # it has become a view
+        for view in self._all_views.values():
+            connection.execute(view)
+        connection.execute(f"DELETE FROM {DICTIONARY.name}")
+        insert_rows(connection, DICTIONARY.name, arrow_table(DICTIONARY.columns, self._dictionary()))
+        ids = connection.execute(f"SELECT lake_id FROM {STATE.name} WHERE lake_id IS NOT NULL").fetchall()
+        connection.execute(f"DELETE FROM {STATE.name}")
+        lake_id = ids[0][0] if ids else uuid.uuid4().hex
+        state = [{"format": FORMAT, "schema_hash": schema_hash, "lake_id": lake_id}]
+        insert_rows(connection, STATE.name, arrow_table(STATE.columns, state))
+
+    @property
+    def object_columns(self) -> Sequence[tuple[str, str]]:
+        """The columns that hold keys of objects, each with the name of its table before it."""
+        tables = self.graph.tables.values()
+        return [(table.stored_as, c.name) for table in tables for c in table.columns if c.type is OBJECT]
+
+    def _names_objects(self) -> bool:
+        """Whether the lake names any object."""
+        queries = [f'(SELECT 1 FROM "{t}" WHERE "{c}" IS NOT NULL LIMIT 1)' for t, c in self.object_columns]
+        return bool(
+            self.lake.rows(" UNION ALL ".join([f"(SELECT 1 FROM {CHECKPOINTS.name} LIMIT 1)", *queries]))
+        )
+
+    def _stored_state(self) -> tuple[int, str, str | None] | None:
+        """Format and hash of the declarations that the lake was last prepared with, and its id."""
         try:
-            rows = self.lake.rows(f"SELECT format, schema_hash FROM {STATE.name}")
+            rows = self.lake.rows(f"SELECT format, schema_hash, lake_id FROM {STATE.name}")
         except (duckdb.CatalogException, duckdb.BinderException):  # no table, or one without a format
             return None
         return rows[0] if rows else None

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from audio_assets.settings import Settings
 
 
+LAKE_ID = "lake-id"
+"""The object that says which lake the others belong to."""
+
+
 class ObjectError(UserError, RuntimeError):
     """An object cannot be written or read; the message names its key."""
 
@@ -103,17 +107,29 @@ class Objects:
         """Whether there is any object."""
         if self.folder is not None:
             return any(path.is_file() for path in self.folder.rglob("*"))
-        return next(self.modified(), None) is not None
+        return next(self.modified(), None) is not None or self.holds(LAKE_ID)
 
     def holds(self, key: str) -> bool:
         """Whether there is an object of this key."""
+        return self.written_at(key) is not None
+
+    def written_at(self, key: str) -> datetime | None:
+        """When an object was written, or stored again; None: there is none."""
         import obstore
 
         try:
-            obstore.head(self.store, key)
+            return obstore.head(self.store, key)["last_modified"]
         except FileNotFoundError:
-            return False
-        return True
+            return None
+
+    @property
+    def lake_id(self) -> str | None:
+        """The id of the lake that these objects belong to; None: it is not written here."""
+        return self.get(LAKE_ID).decode() if self.holds(LAKE_ID) else None
+
+    def belong_to(self, lake_id: str) -> None:
+        """Write down which lake these objects belong to."""
+        self.put(LAKE_ID, lake_id.encode())
 
     def get(self, key: str) -> bytes:
         """The bytes of an object.
@@ -152,7 +168,8 @@ class Objects:
 
         for batch in obstore.list(self.store):
             for entry in batch:
-                yield entry["path"], entry["last_modified"]
+                if entry["path"] != LAKE_ID:
+                    yield entry["path"], entry["last_modified"]
 
     def delete(self, keys: list[str]) -> None:
         """Delete objects; for maintenance only, since tables may name them."""

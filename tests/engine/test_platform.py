@@ -12,6 +12,7 @@ from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.state.catalog import catalog_tables
 from audio_assets.engine.state.states import State
+from audio_assets.resources.objects import Objects
 from tests.engine.conftest import CATALOG, Bench, make_bench, quick_lake
 from tests.engine.toys import NOTE, lengths, words
 
@@ -141,7 +142,7 @@ def test_processes_that_prepare_a_new_lake_at_once_make_each_table_once(tmp_path
             chosen,
             bench.platform.graph,
             quick_lake(chosen),
-            bench.platform.objects,
+            Objects.from_settings(chosen),
             catalog_tables("notes", CATALOG),
         )
         try:
@@ -157,7 +158,9 @@ def test_processes_that_prepare_a_new_lake_at_once_make_each_table_once(tmp_path
         thread.join()
     assert errors == []
     made = quick_lake(settings.platform.settings)
-    assert made.rows("SELECT count(*) FROM platform_state") == [(1,)]
+    assert made.rows("SELECT lake_id FROM platform_state") == [
+        (Objects.from_settings(settings.platform.settings).lake_id,)
+    ]
     made.close()
 
 

@@ -88,6 +88,9 @@ def test_maintenance_keeps_what_is_young_and_what_tables_name(settings: Settings
         connection.execute(f"INSERT INTO collection_figures (name, figure) VALUES ('a', '{figure}')")
 
     platform.lake.write(name_them)
+    written = (datetime.now(UTC) - timedelta(days=2)).timestamp()
+    for key, _ in platform.objects.modified():
+        os.utime(Path(platform.objects.root) / key, (written, written))
     collected = maintain(platform, keep_days=0)
     assert collected.objects_deleted == 1 and collected.snapshots_expired > 0
     assert {key for key, _ in platform.objects.modified()} == {stems, figure}
@@ -98,7 +101,9 @@ def test_maintenance_keeps_objects_of_tables_whose_module_is_not_set_now(setting
     platform = build_platform(settings)
     platform.prepare()
     platform.lake.write(lambda c: c.execute("CREATE TABLE my_pictures (item VARCHAR, picture VARCHAR)"))
-    platform.objects.put("my_pictures/one/f1.png", b"my_features made me")
+    picture = "my_pictures/one/f1.png"
+    platform.objects.put(picture, b"my_features made me")
+    os.utime(Path(platform.objects.root) / picture, (1e9, 1e9))
     assert maintain(platform, keep_days=0).objects_deleted == 0
 
 
@@ -109,12 +114,13 @@ def test_the_job_keeps_as_many_days_as_the_setting_says_unless_told_otherwise(se
         platform.objects.put(f"stray/{days}", b"nobody names me")
         written = (datetime.now(UTC) - timedelta(days=days)).timestamp()
         os.utime(Path(platform.objects.root) / "stray" / str(days), (written, written))
+    platform.objects.put("stray/new", b"young")
     job = build_definitions(platform).resolve_job_def("maintenance")
     assert job.execute_in_process().success
-    assert [key for key, _ in platform.objects.modified()] == ["stray/2"]
+    assert {key for key, _ in platform.objects.modified()} == {"stray/2", "stray/new"}
     told = {"ops": {"maintain_storage": {"config": {"keep_days": 1}}}}
     assert job.execute_in_process(told).success
-    assert list(platform.objects.modified()) == []
+    assert [key for key, _ in platform.objects.modified()] == ["stray/new"]
 
 
 def test_a_training_that_was_left_long_ago_does_not_stop_maintenance(settings: Settings):

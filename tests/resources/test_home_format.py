@@ -7,6 +7,7 @@ import pytest
 from audio_assets.command.doctor import Level, examine
 from audio_assets.engine.platform import Platform
 from audio_assets.resources.home_format import FORMAT, HomeFormatError
+from audio_assets.resources.objects import Objects
 from audio_assets.resources.query import connect
 from tests.engine.conftest import make_bench, quick_lake
 
@@ -70,7 +71,7 @@ def test_tables_that_others_made_in_a_new_lake_are_no_older_home(tmp_path):
     lake = quick_lake(settings)
     lake.write(lambda connection: connection.execute("CREATE TABLE my_notes AS SELECT 1 AS note"))
     made = make_bench(tmp_path / "made").platform
-    Platform(settings, made.graph, lake, made.objects, made.tables).prepare()
+    Platform(settings, made.graph, lake, Objects.from_settings(settings), made.tables).prepare()
     assert lake.rows("SELECT format FROM platform_state") == [(FORMAT,)]
     assert lake.rows("SELECT note FROM my_notes") == [(1,)]
     lake.close()

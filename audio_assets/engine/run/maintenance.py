@@ -3,19 +3,17 @@
 Checkpoints name the snapshot they were trained on; those snapshots and their objects are always kept.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 
-from audio_assets.engine.declare.tables import OBJECT, Column
-from audio_assets.engine.platform import DICTIONARY, Platform
+from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.tracked import settle_mlflow_runs
-from audio_assets.engine.run.trainings import kept_snapshot
+from audio_assets.engine.run.unused_objects import collect_objects, snapshots_of_checkpoints
 from audio_assets.engine.state.adoption import shown_checkpoints
-from audio_assets.resources.lake import LakeError, quote, quoted
-from audio_assets.resources.tracking import flush_all, training_root
+from audio_assets.resources.lake import quote, quoted
+from audio_assets.resources.tracking import flush_all
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ def maintain(platform: Platform, keep_days: int) -> Collected:
     platform.prepare()
     before = datetime.now(UTC) - timedelta(days=keep_days)
     _drop_values_of_old_checkpoints(platform, before)
-    kept = _snapshots_of_checkpoints(platform)
+    kept = snapshots_of_checkpoints(platform)
     _call(platform, "ducklake_flush_inlined_data('lake')")
     _call(platform, "ducklake_merge_adjacent_files('lake')")
     old = platform.lake.rows(
@@ -77,80 +75,3 @@ def _drop_values_of_old_checkpoints(platform: Platform, before: datetime) -> Non
 def _call(platform: Platform, procedure: str, *parameters: object) -> None:
     """Call a procedure of DuckLake's as a writer among others, so that it takes its turn."""
     platform.lake.write(lambda c: c.execute(f"CALL {procedure}", list(parameters)).fetchall())
-
-
-def _snapshots_of_checkpoints(platform: Platform) -> set[int]:
-    """Those that checkpoints were trained on, and those of trainings that were interrupted and may go on."""
-    done = {snapshot for (snapshot,) in platform.lake.rows("SELECT snapshot FROM checkpoints")}
-    query = "SELECT snapshot_id FROM ducklake_snapshots('lake')"
-    there = {snapshot for (snapshot,) in platform.lake.rows(query)}
-    folders = training_root(platform.settings).glob("*/*/")
-    begun = {snapshot for folder in folders if (snapshot := kept_snapshot(folder)) is not None}
-    return done | (begun & there)  # one that expired before would fail every look at it
-
-
-def collect_objects(platform: Platform, before: datetime) -> int:
-    """Delete objects older than `before` that nothing names any more; the number deleted.
-
-    What tables name is kept, now and at the snapshots that checkpoints were trained on, and so are the
-    checkpoints themselves, and the objects of tables that no module declares any more.
-
-    Raises:
-        LakeError: an object column names objects that are not there, which says that lake and object
-            storage do not belong together; nothing is deleted then.
-    """
-    named: set[str] = set()
-    for version in (None, *sorted(_snapshots_of_checkpoints(platform))):
-        named |= _named_objects(platform, version)
-    folders = {f"{folder}/" for (folder,) in platform.lake.rows("SELECT folder FROM checkpoints")}
-    undeclared = _undeclared_tables(platform)
-    present = dict(platform.objects.modified())
-    if named and not named & set(present):
-        raise LakeError(
-            f"None of the {len(named)} objects that the lake names are in "
-            f"{platform.objects.root}; check AUDIO_ASSETS_OBJECTS. Nothing was deleted."
-        )
-    unused = [
-        key
-        for key, when in present.items()
-        if when < before
-        and key not in named
-        and key.rpartition("/")[0] + "/" not in folders
-        and key.partition("/")[0] not in undeclared
-    ]
-    if unused:
-        platform.objects.delete(unused)
-    return len(unused)
-
-
-def _named_objects(platform: Platform, version: int | None) -> set[str]:
-    """The objects that tables name, now or at a snapshot (where some columns may not exist yet)."""
-    at = "" if version is None else f" AT (VERSION => {version})"
-    named: set[str] = set()
-    for table, column in _object_columns(platform):
-        query = f'SELECT DISTINCT "{column.name}" FROM "{table}"{at}'
-        try:
-            rows = platform.lake.rows(query)
-        except (duckdb.CatalogException, duckdb.BinderException):
-            if version is None:
-                raise
-            continue
-        named |= {key for (key,) in rows if key is not None}
-    return named
-
-
-def _object_columns(platform: Platform) -> Iterator[tuple[str, Column]]:
-    """The columns that hold keys of objects, each with the name of its table."""
-    for table in platform.graph.tables.values():
-        for column in table.columns:
-            if column.type is OBJECT:
-                yield table.stored_as, column
-
-
-def _undeclared_tables(platform: Platform) -> set[str]:
-    """Tables of the lake of which the data dictionary knows nothing, e.g. of a module not set now."""
-    query = (
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' "
-        f"AND table_name NOT IN (SELECT table_name FROM {DICTIONARY.name})"
-    )
-    return {name for (name,) in platform.lake.rows(query)}
