@@ -27,11 +27,18 @@ def ingest(
     """Register audio in the catalog. Files are read, never moved or changed."""
     from audio_assets.command.progress import bar
     from audio_assets.ingest.register import register
+    from audio_assets.orchestration.launch import load_ahead
 
     with friendly():
         platform = open_platform()
         with bar(err, "reading") as progress:
-            report = register(platform, paths, kind=kind, on_file=progress)
+
+            def on_file(done: int, total: int) -> None:
+                if done == 0 and then is not None:
+                    load_ahead()  # workers read the files meanwhile
+                progress(done, total)
+
+            report = register(platform, paths, kind=kind, on_file=on_file)
         out.print(
             f"{report.added} new, {report.known} known, {report.moved} at another place, "
             f"{len(report.rejected)} rejected."

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from audio_assets.engine.code.state import CodeState
 from audio_assets.engine.declare.asset import Recipe
@@ -285,9 +286,12 @@ class Platform:
     ) -> dict[str, Item]:
         """Items of the catalog by key, in its order: all of a kind, or those of `keys`, now or as of a snapshot."""
         then = "" if snapshot is None else f" AT (VERSION => {snapshot})"
-        query = f'SELECT * FROM "{kind.plural}"{then}{only(keys)}'
-        wanted = None if keys is None else set(keys)
+        named = only(keys)
+        query = f'SELECT * FROM "{kind.plural}"{then}{named}'
         with self.lake.get_connection() as connection:
+            if keys is not None and not named:
+                connection.register("wanted_items", pa.table({"item": pa.array(keys, pa.string())}))
+                query += " SEMI JOIN wanted_items USING (item)"
             cursor = connection.execute(f"{query} ORDER BY item")
             names = [column[0] for column in cursor.description]
             records = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -295,7 +299,6 @@ class Platform:
         return {
             r["item"]: Item(r["item"], r["content_hash"], r["path"], (r[size] or 0.0) if size else 0.0, r)
             for r in records
-            if wanted is None or r["item"] in wanted
         }
 
 

@@ -35,11 +35,15 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return folder
 
 
+_opened: set[str] = set()
+
+
 def open_instance(settings: Settings) -> DagsterInstance:
     """The Dagster instance of this home."""
     os.environ.update(ENVIRONMENT)
     folder = prepare_dagster_home(settings)
     os.environ["DAGSTER_HOME"] = str(folder)
+    _opened.add(str(folder))
 
     from dagster import DagsterInstance
 
@@ -47,8 +51,12 @@ def open_instance(settings: Settings) -> DagsterInstance:
 
 
 def surrounding_instance() -> DagsterInstance | None:
-    """The instance that the `dagster` command around this process works on; None without DAGSTER_HOME."""
-    if not os.environ.get("DAGSTER_HOME"):
+    """The instance that the `dagster` command around this process works on.
+
+    None without DAGSTER_HOME, and if this process has opened it itself.
+    """
+    folder = os.environ.get("DAGSTER_HOME")
+    if not folder or folder in _opened:
         return None
 
     from dagster import DagsterInstance

@@ -24,7 +24,6 @@ from audio_assets.orchestration.events import failure_table, preview, run_metada
 from audio_assets.orchestration.partitions import Partitions
 from audio_assets.orchestration.range_checks import check_ranges, range_check_specs
 from audio_assets.orchestration.reporter import Reporter
-from audio_assets.orchestration.run_items import tagged_items
 from audio_assets.orchestration.run_plans import plan_of_run
 
 EXECUTOR_CONFIG = {"step_dependency_config": {"require_upstream_step_success": False}}
@@ -58,19 +57,17 @@ def build_bundle_asset(platform: Platform, bundle: Bundle) -> dg.AssetsDefinitio
         platform.prepare()
         selected = {key.to_user_string() for key in context.selected_asset_keys} & assets
         reporter = Reporter(context, platform, [a for a in bundle.assets if a.name in selected], partitions)
-        items = partitions.items(platform, context.partition_keys)
         options = RunOptions(config.failed, config.drifted, config.everything)
-        wanted = tagged_items(platform, items, context.run.tags)
-        plan = plan_of_run(context, platform, bundle.item, list(wanted), options)
+        plan = plan_of_run(context, platform, bundle.item, reporter.items_asked, options)
         run = BundleRun(platform, bundle, selected, plan, run_id=context.run_id)
-        reporter.start(run, wanted)
+        reporter.start(run)
         written: dict[str, list[str]] = {name: [] for name in selected}
         with closing(iter(run)) as chunks:
             for chunk in chunks:
-                reporter.chunk(run, chunk, items)
+                reporter.chunk(chunk)
                 for one in chunk:
                     written[one.result.asset].append(one.result.item)
-        reporter.finish(run, items)
+        reporter.finish(run)
         for asset in bundle.assets:
             if asset.name in selected:
                 yield from _output(context, platform, asset, run.summaries[asset.name])
@@ -79,7 +76,6 @@ def build_bundle_asset(platform: Platform, bundle: Bundle) -> dg.AssetsDefinitio
                     platform,
                     asset.table,
                     written=written[asset.name],
-                    items=items,
                     partitions=partitions,
                 )
         bad = [result for summary in run.summaries.values() for result in summary.bad]

@@ -7,8 +7,11 @@ and planned anew after each, until there is nothing left that this launch has no
 
 from __future__ import annotations
 
+import importlib
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,7 +23,7 @@ from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.progress import observer
 from audio_assets.engine.state.adoption import is_adopted
 from audio_assets.engine.state.checkpoints import Checkpoint, checkpoints_of
-from audio_assets.engine.state.kept import drop_plan, keep_plan
+from audio_assets.engine.state.kept import KeptPlan, drop_plan, keep_plan
 from audio_assets.engine.state.ledger import checkpoints_made
 from audio_assets.engine.state.plans import Plan
 from audio_assets.engine.state.states import DEFAULT, RunOptions, Why
@@ -75,6 +78,16 @@ def select_assets(platform: Platform, selection: str | None) -> list[str]:
     if not found & set(names):
         raise LaunchError(f"{selection!r} selects no asset. There are {', '.join(names)}.")
     return [name for name in names if name in found]
+
+
+def load_ahead() -> None:
+    """Begin to load Dagster, which takes a second, beside what this process does."""
+
+    def load() -> None:
+        with suppress(Exception):  # whatever it is comes again where it is needed
+            importlib.import_module("audio_assets.orchestration.runs")
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def asked_by_name(platform: Platform, selection: str | None) -> frozenset[str]:
@@ -175,7 +188,7 @@ class _Launcher:
         while True:
             id = uuid.uuid4().hex
             tried = replace(options, tried=frozenset(self._run_ids))
-            plan, _ = keep_plan(self._platform, id, names, self._keys, tried)
+            plan, kept = keep_plan(self._platform, id, names, self._keys, tried)
             todo = [part.count for part in plan.assets.values()]
             try:
                 if not before:
@@ -184,7 +197,7 @@ class _Launcher:
                     observer().planned(counts | dict.fromkeys(self._parameters, 1))
                 if plan.is_empty or self._errors or todo == before:
                     break
-                self._stage(plan, id, options)
+                self._stage(plan, kept, options)
             finally:
                 drop_plan(self._platform, id)
             before = todo
@@ -214,14 +227,14 @@ class _Launcher:
             adopted = is_adopted(checkpoint, self._platform.adopted([name]))
             self._checkpoints.append(replace(checkpoint, candidate_because=None) if adopted else checkpoint)
 
-    def _stage(self, plan: Plan, id: str, options: RunOptions) -> None:
+    def _stage(self, plan: Plan, kept: KeptPlan, options: RunOptions) -> None:
         """Items, if there are any to compute; else the first asset of all items, or training, that is."""
         needed = [self._platform.graph.by_name[name] for name in plan.needed]
         items = [asset for asset in needed if isinstance(asset, ItemAsset)]
         for kind in self._platform.graph.kinds:
             names = [asset.name for asset in items if asset.item is kind]
             if names:
-                self._keep(self._dagster.run_items(kind, names, id, self._keys))
+                self._keep(self._dagster.run_items(kind, names, kept))
         if items:
             return
         match needed[0]:

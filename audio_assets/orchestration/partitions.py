@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 
 from audio_assets.engine.declare.tables import Item, ItemKind
 from audio_assets.engine.platform import Platform
+
+HASH_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,13 @@ class Partitions:
         """The partition that holds `item`."""
         if self.shards is None:
             return item.key
-        return f"{int(item.content_hash[:12], 16) % self.shards:05d}"
+        return f"{int(item.content_hash[:HASH_DIGITS], 16) % self.shards:05d}"
 
-    def members(self, items: Iterable[Item]) -> dict[str, list[Item]]:
-        """`items` by the partition they are in, in the order of the partitions."""
-        found: dict[str, list[Item]] = {}
-        for item in items:
-            found.setdefault(self.of(item), []).append(item)
-        return dict(sorted(found.items()))
-
-    def items(self, platform: Platform, keys: Sequence[str]) -> dict[str, Item]:
-        """The items of the partitions `keys`."""
+    def items_in(self, platform: Platform, partitions: Sequence[str]) -> list[str]:
+        """The keys of the items in `partitions`, in order."""
         if self.shards is None:
-            return platform.items(self.kind, keys)
-        wanted = set(keys)
-        items = platform.items(self.kind)
-        return {key: item for key, item in items.items() if self.of(item) in wanted}
+            return sorted(partitions)
+        shard = f"('0x' || left(content_hash, {HASH_DIGITS}))::UBIGINT % {self.shards}"
+        listed = ", ".join(str(int(partition)) for partition in partitions)
+        query = f'SELECT item FROM "{self.kind.plural}" WHERE {shard} IN ({listed}) ORDER BY item'
+        return [item for (item,) in platform.lake.rows(query)] if partitions else []

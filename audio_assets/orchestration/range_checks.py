@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import dagster as dg
 
-from audio_assets.engine.declare.tables import Item, Table
+from audio_assets.engine.declare.tables import Table
 from audio_assets.engine.platform import Platform
 from audio_assets.orchestration.dagster_private import failed_partitions, log_check
 from audio_assets.orchestration.partitions import Partitions
@@ -33,25 +33,24 @@ def check_ranges(
     table: Table,
     *,
     written: Iterable[str],
-    items: Mapping[str, Item],
     partitions: Partitions,
 ) -> Iterator[dg.AssetCheckResult]:
-    """Check the rows of the items `written`, of all `items` of the step, and of what failed before."""
+    """Check the rows of the items `written`, and of what failed before of the partitions of the step."""
     key = dg.AssetCheckKey(dg.AssetKey(table.name), CHECK)
     if key not in context.selected_asset_check_keys:
         return
     before = failed_partitions(context.instance, key)
     looked_at = set(written)
-    if before:
-        looked_at |= {item for item, entry in items.items() if partitions.of(entry) in before}
+    here = before & {*context.partition_keys} if before else set()
+    looked_at |= {*partitions.items_in(platform, sorted(here))}
     rows, outside = _outside(platform, table, sorted(looked_at))
+    items = platform.items(partitions.kind, sorted(outside))
     failing: dict[str, dict[str, int]] = {}
-    for item, columns in outside.items():
-        counts = failing.setdefault(partitions.of(items[item]), {})
-        for name, count in columns.items():
+    for item, entry in items.items():
+        counts = failing.setdefault(partitions.of(entry), {})
+        for name, count in outside[item].items():
             counts[name] = counts.get(name, 0) + count
-    mended = {partitions.of(items[item]) for item in looked_at} & before - failing.keys()
-    for partition in sorted({*failing, *mended}):
+    for partition in sorted({*failing, *here}):
         evaluation = dg.AssetCheckEvaluation(
             asset_key=key.asset_key,
             check_name=CHECK,

@@ -6,6 +6,7 @@ logged, so upstream is logged before what is made from it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.tables import Item
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.items import BundleRun
-from audio_assets.engine.state.ledger import Computed
+from audio_assets.engine.state.ledger import LEDGER, Computed
 from audio_assets.orchestration.catalog import combined, keys_read, versions_read
 from audio_assets.orchestration.dagster_private import (
     DATA_VERSION,
@@ -26,18 +27,24 @@ from audio_assets.orchestration.dagster_private import (
 from audio_assets.orchestration.events import item_metadata
 from audio_assets.orchestration.inputs import Inputs
 from audio_assets.orchestration.partitions import Partitions
+from audio_assets.orchestration.run_items import tagged_items
+from audio_assets.resources.lake import quoted
 
 BACKFILL_TAG = "dagster/backfill"
 REPORTED_LATER = 1000
+RUNS_FOLLOWED = 20
+UNREPORTED = "audio_assets/unreported/{}"
+"""Where Dagster's instance keeps the runs whose step over these assets did not come to its end."""
 FROM_LEDGER = {"reported": "from the ledger"}
 
 
 class Reporter:
     """Logs the materializations of one step. To be made before the step reads the lake.
 
-    A run that is killed between storing a value and reporting it leaves Dagster behind the ledger; the
-    next step over the same partition makes up for it, for at most `REPORTED_LATER` values of an asset.
-    It also reports anew what Dagster has an older event of than of its upstream, although it is up to date.
+    A run that is killed between storing a value and reporting it leaves Dagster behind the ledger. The next step
+    of the same assets makes up for what a step that did not come to its end has stored, and for what it finds
+    in its own partitions, for at most `REPORTED_LATER` values of an asset. It also reports anew what Dagster has
+    an older event of than of its upstream, although it is up to date.
     Dagster counts as failed what a backfill's runs do not materialize, so a run of a backfill also reports
     values that were up to date.
     """
@@ -60,46 +67,95 @@ class Reporter:
         self._models = platform.adopted(self._assets)
         self._inputs = Inputs(context, platform)
         self._logged: int | None = None
+        self._followed: set[str] = set()
 
-    def start(self, run: BundleRun, items: Mapping[str, Item]) -> None:
+    def items_asked(self) -> list[str]:
+        """The keys of the items that the run is over."""
+        tagged = tagged_items(self._platform, self._context.run.tags)
+        if tagged is not None:
+            return tagged
+        return self._partitions.items_in(self._platform, self._context.partition_keys)
+
+    def start(self, run: BundleRun) -> None:
         """Report what is up to date and Dagster does not know, or knows to be older than its upstream."""
         if self._partitions.shards is not None:
             return
-        for name in self._assets:
-            stored = run.up_to_date(name, list(items))
-            versions = {key: value.fingerprint for key, value in stored.items()}
-            for key in self._late(name, versions):
-                self._add(name, key, versions[key], stored[key].upstream, items=[items[key]])
+        asked = sorted({*self.items_asked(), *self._stored_unreported()})
+        for name, asset in self._assets.items():
+            stored = run.up_to_date(name, asked)
+            late = self._late(name, {key: value.fingerprint for key, value in stored.items()})
+            for key, item in self._platform.items(asset.item, late).items():
+                self._add(name, key, stored[key].fingerprint, stored[key].upstream, items=[item])
         self._flush()
 
-    def chunk(self, run: BundleRun, results: Iterable[Computed], items: Mapping[str, Item]) -> None:
+    def chunk(self, results: Iterable[Computed]) -> None:
         """Report a stored chunk: each good item at once; shards wait until all is done."""
-        by_asset: dict[str, list[Computed]] = {name: [] for name in self._assets}
-        for one in results:
-            by_asset[one.result.asset].append(one)
-        for name, group in by_asset.items():
+        for one in sorted(results, key=lambda one: list(self._assets).index(one.result.asset)):
+            name, item = one.result.asset, one.entry
+            assert item is not None  # what is computed per item has one
             if self._partitions.shards is not None:
-                self._touched[name] |= {self._partitions.of(items[one.result.item]) for one in group}
-                continue
-            for one in group:
-                key = one.result.item
-                if one.result.outcome.is_good:
-                    metadata = item_metadata(one.result)
-                    self._add(name, key, one.fingerprint, one.upstream, items=[items[key]], metadata=metadata)
+                self._touched[name].add(self._partitions.of(item))
+            elif one.result.outcome.is_good:
+                metadata = item_metadata(one.result)
+                self._add(name, item.key, one.fingerprint, one.upstream, items=[item], metadata=metadata)
         self._flush()
 
-    def finish(self, run: BundleRun, items: Mapping[str, Item]) -> None:
-        """Report the shards that `items` are all of, if all values in them are good and up to date."""
+    def finish(self, run: BundleRun) -> None:
+        """Report the shards of the run if all values in them are good and up to date; to be called in the end.
+
+        One shard is looked at after the other, so that no more than the items of one are in memory.
+        """
         if self._partitions.shards is None:
+            self._set_unreported(set(self._unreported()) - self._followed - {self._context.run_id})
             return
-        members = self._partitions.members(items.values())
-        versions = shard_versions(run, self._assets, items, members)
-        for name in self._assets:
-            touched = self._touched[name] & versions[name].keys()
-            for shard in sorted({*touched, *self._late(name, versions[name], besides=touched)}):
-                sources = {source: versions[source].get(shard, "") for source in self._assets[name].upstream}
-                self._add(name, shard, versions[name][shard], sources, items=members[shard])
+        versions: dict[str, dict[str, str]] = {}
+        for shard in self._shards_asked():
+            for name, version in shard_versions(run, self._assets, self._members(shard)).items():
+                versions.setdefault(name, {})[shard] = version
+        for name, asset in self._assets.items():
+            whole = versions.get(name, {})
+            touched = self._touched[name] & whole.keys()
+            for shard in sorted({*touched, *self._late(name, whole, besides=touched)}):
+                sources = {source: versions.get(source, {}).get(shard, "") for source in asset.upstream}
+                self._add(name, shard, whole[shard], sources, items=self._members(shard))
         self._flush()
+
+    def _stored_unreported(self) -> list[str]:
+        """The items that runs have stored values of whose step did not come to its end; notes that this one began."""
+        before = self._unreported()
+        self._followed = set(before)
+        self._set_unreported({*before[-RUNS_FOLLOWED:], self._context.run_id})
+        if not before:
+            return []
+        rows = self._platform.lake.rows(
+            f"SELECT DISTINCT item FROM {LEDGER.name} WHERE run_id IN (SELECT unnest({quoted(before)})) "
+            f"AND asset IN (SELECT unnest({quoted(self._assets)})) ORDER BY item"
+        )
+        return [item for (item,) in rows]
+
+    @property
+    def _cursor(self) -> str:
+        return UNREPORTED.format(self._context.op_handle.name)
+
+    def _unreported(self) -> list[str]:
+        storage = self._context.instance.daemon_cursor_storage
+        return sorted(json.loads(storage.get_cursor_values({self._cursor}).get(self._cursor, "[]")))
+
+    def _set_unreported(self, runs: Iterable[str]) -> None:
+        self._context.instance.daemon_cursor_storage.set_cursor_values(
+            {self._cursor: json.dumps(sorted(runs))}
+        )
+
+    def _shards_asked(self) -> list[str]:
+        tagged = tagged_items(self._platform, self._context.run.tags)
+        if tagged is None:
+            return sorted(self._context.partition_keys)
+        items = self._platform.items(self._partitions.kind, tagged).values()
+        return sorted({self._partitions.of(item) for item in items})
+
+    def _members(self, shard: str) -> list[Item]:
+        keys = self._partitions.items_in(self._platform, [shard])
+        return list(self._platform.items(self._partitions.kind, keys).values())
 
     def _late(self, name: str, stored: Mapping[str, str], besides: Iterable[str] = ()) -> list[str]:
         """The partitions of `stored` versions that Dagster has no event of, or one older than of upstream."""
@@ -160,21 +216,13 @@ class Reporter:
 
 
 def shard_versions(
-    run: BundleRun,
-    assets: Mapping[str, ItemAsset],
-    items: Mapping[str, Item],
-    members: Mapping[str, Sequence[Item]],
-) -> dict[str, dict[str, str]]:
-    """Data versions of the shards, by asset and shard: of `assets`, if up to date, and of their upstream."""
-    versions: dict[str, dict[str, str]] = {}
+    run: BundleRun, assets: Mapping[str, ItemAsset], members: Sequence[Item]
+) -> dict[str, str]:
+    """Data versions of a shard, which `members` are in: of `assets` that are up to date, and of their upstream."""
+    keys = [item.key for item in members]
+    versions: dict[str, str] = {}
     for name in {source for asset in assets.values() for source in asset.upstream} | assets.keys():
-        if name in assets:
-            good = run.stored_now(name, list(items))
-        else:
-            good = run.good_fingerprints(name, list(items))
-        versions[name] = {
-            shard: combined(good[item.key] for item in inside)
-            for shard, inside in members.items()
-            if all(item.key in good for item in inside)
-        }
+        good = run.stored_now(name, keys) if name in assets else run.good_fingerprints(name, keys)
+        if keys and all(key in good for key in keys):
+            versions[name] = combined(good[key] for key in keys)
     return versions

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from audio_assets.engine.declare.tables import Item
 from audio_assets.engine.platform import Platform
 
 ITEMS_TAG = "audio_assets/items"
@@ -27,20 +26,18 @@ def items_tag(platform: Platform, chosen: Sequence[str]) -> dict[str, str]:
     return {ITEMS_TAG: STORED + name}
 
 
-def tagged_items(
-    platform: Platform, items: Mapping[str, Item], tags: Mapping[str, str]
-) -> Mapping[str, Item]:
-    """Those of `items` that a run with `tags` is over.
+def tagged_items(platform: Platform, tags: Mapping[str, str]) -> list[str] | None:
+    """The keys of the items that a run with `tags` is over; None: all of its partitions.
 
     Raises:
         ObjectError: the list is gone; the run has to be asked for again.
     """
     tag = tags.get(ITEMS_TAG)
     if tag is None:
-        return items
+        return None
     if tag.startswith(STORED):
         tag = platform.objects.get(_object(tag.removeprefix(STORED))).decode()
-    return {key: items[key] for key in tag.split(",") if key in items}
+    return tag.split(",")
 
 
 def _object(name: str) -> str:

@@ -6,7 +6,7 @@ first step begins. A run that Dagster makes again after a failure asks anew: of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 
@@ -22,10 +22,13 @@ def plan_of_run(
     context: dg.AssetExecutionContext,
     platform: Platform,
     kind: ItemKind,
-    items: Sequence[str],
+    items: Callable[[], Sequence[str]],
     options: RunOptions,
 ) -> KeptPlan:
-    """The plan that the run goes by: for all assets of a kind that it is to compute, and for `items`."""
+    """The plan that the run goes by: for all assets of a kind that it is to compute, and for `items`.
+
+    Those are asked for only if the plan is yet to be made.
+    """
     run = context.run
     named = None if run.parent_run_id else run.tags.get(PLAN_TAG)
     id = named or f"{run.run_id}-{kind.plural}"
@@ -38,4 +41,4 @@ def plan_of_run(
         for asset in platform.graph.item_assets
         if asset.item is kind and dg.AssetKey(asset.name) in chosen
     ]
-    return keep_plan(platform, id, names, items, options, keep_empty=True)[1]
+    return keep_plan(platform, id, names, items(), options, keep_empty=True)[1]

@@ -13,6 +13,7 @@ from audio_assets.engine.declare.collection_asset import CollectionAsset
 from audio_assets.engine.declare.tables import ItemKind
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.state.kept import KeptPlan
 from audio_assets.engine.state.states import DEFAULT, RunOptions
 from audio_assets.orchestration import definitions
 from audio_assets.orchestration.instance import open_instance
@@ -53,15 +54,11 @@ class DagsterRuns:
     def _instance(self) -> dg.DagsterInstance:
         return open_instance(self._platform.settings)
 
-    def run_items(
-        self, kind: ItemKind, names: Sequence[str], plan: str, keys: Sequence[str] | None
-    ) -> RunEnded:
-        """Compute what the plan kept under the id `plan` says of the assets `names`, for `keys` or all items."""
-        items = self._platform.items(kind)
-        chosen = list(items) if keys is None else [key for key in keys if key in items]
-        tags = range_tags(self._platform, kind, items, chosen, self._instance)
+    def run_items(self, kind: ItemKind, names: Sequence[str], plan: KeptPlan) -> RunEnded:
+        """Compute what the plan says of the assets `names`, which is all that the run is over."""
+        tags = range_tags(self._platform, kind, plan.items_of(names), self._instance)
         config = run_config(self._platform, names, DEFAULT)
-        return self._execute(job_name(kind), names, config, {**tags, PLAN_TAG: plan})
+        return self._execute(job_name(kind), names, config, {**tags, PLAN_TAG: plan.id})
 
     def run_collection(self, asset: CollectionAsset, options: RunOptions) -> RunEnded:
         """Compute what is computed from all items."""

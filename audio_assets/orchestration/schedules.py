@@ -143,13 +143,12 @@ def _request(
     instance: dg.DagsterInstance,
     run_key: str | None = None,
 ) -> dg.RunRequest:
-    items = platform.items(kind)
     names = [asset.name for asset in platform.graph.item_assets if asset.item is kind]
     return dg.RunRequest(
         run_key=run_key,
         job_name=job_name(kind),
         run_config=run_config(platform, names, RunOptions()),
-        tags=range_tags(platform, kind, items, keys, instance),
+        tags=range_tags(platform, kind, keys, instance),
     )
 
 

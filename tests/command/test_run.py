@@ -8,6 +8,7 @@ from audio_assets.assemble import current_platform
 from audio_assets.command.app import keys_of
 from audio_assets.command.progress import Tally
 from audio_assets.engine import platform
+from audio_assets.engine.platform import Platform
 
 NOTES = {"a": "two words", "b": "three small words", "c": "one"}
 ALL_DONE = "Nothing to do: everything asked for is up to date."
@@ -43,6 +44,23 @@ def test_a_run_goes_on_until_nothing_is_left_and_its_total_does_not_grow(library
     again = library("run")
     assert again.lines == [ALL_DONE] and again.code == 0
     assert len(questions) == 8 + 1
+
+
+def test_a_run_over_few_of_many_items_loads_those_few(library, monkeypatch):
+    library.add(**{f"n{number:02}": "a note" for number in range(30)})
+    assert library("run", "lengths").code == 0
+    library.add(new="another note")
+    loaded: list[str] = []
+    items = Platform.items
+
+    def counting(platform, kind, keys=None, **how):
+        found = items(platform, kind, keys, **how)
+        loaded.extend(found)
+        return found
+
+    monkeypatch.setattr(Platform, "items", counting)
+    assert library("run", "lengths").code == 0
+    assert set(loaded) == {"new"}
 
 
 def test_a_dying_item_is_tried_once_in_each_run_and_quarantined_by_the_third(library):

@@ -20,7 +20,7 @@ from audio_assets.engine.declare.collection_asset import CollectionAsset
 from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.outcomes import ItemResult
-from audio_assets.engine.declare.tables import Size
+from audio_assets.engine.declare.tables import Item, Size
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.state.catalog import catalog_tables
 from audio_assets.engine.state.ledger import LEDGER, Computed
@@ -252,7 +252,7 @@ def entries_of(world: World) -> list[dict[str, object]]:
                     CodeState(row.code_hash, {}),
                     row.fingerprint,
                     upstream,
-                    row.content_hash,
+                    Item(item, row.content_hash, "") if row.content_hash else None,
                     row.reads_hash,
                     row.deaths,
                 )

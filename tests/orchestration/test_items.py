@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import dagster as dg
@@ -173,6 +174,21 @@ def test_what_a_killed_run_had_stored_but_not_reported_is_reported_by_the_next(d
     assert desk.materialized(result) == {"words": ["c", "d"]}
     assert desk.data_versions("words") == ledger_versions(desk.bench, "words")
     assert desk.materialized(desk.run(["words"])) == {}
+
+
+def test_what_a_step_that_was_broken_off_had_stored_is_reported_by_the_next_over_any_items(desk, monkeypatch):
+    desk.bench.add(dict.fromkeys("abcd", "note"))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(reporter.Reporter, "chunk", killed)
+        desk.run(["words"], keys=("a", "b"))
+    stored = {item for (item,) in desk.bench.query("SELECT item FROM words")}
+    assert stored == {"a", "b"} and not desk.data_versions("words")
+    assert desk.materialized(desk.run(["words"], keys=("d", "d"))) == {"words": ["a", "b", "d"]}
+    assert desk.materialized(desk.run(["words"], keys=("c", "c"))) == {"words": ["c"]}
 
 
 def test_a_value_computed_anew_behind_dagsters_back_gets_its_new_data_version(desk):
@@ -356,8 +372,10 @@ def test_a_shard_with_a_stale_value_is_not_reported(sharded):
     sharded.bench.add({"n0": "another note"})
     partitions = Partitions(NOTE, 4)
     stale = partitions.of(sharded.bench.platform.items(NOTE)["n0"])
-    others = {partitions.of(item) for item in sharded.bench.platform.items(NOTE).values()} - {stale}
-    result = sharded.run(["words"], keys=("00000", "00003"), tags={ITEMS_TAG: "n1"})
+    items = sharded.bench.platform.items(NOTE)
+    others = {partitions.of(item) for item in items.values()} - {stale}
+    asked = ",".join(key for key in items if key != "n0")
+    result = sharded.run(["words"], keys=("00000", "00003"), tags={ITEMS_TAG: asked})
     assert sharded.materialized(result) == {"words": sorted(others)}
 
 

@@ -234,7 +234,7 @@ class BundleRun:
                     self._platform.code[result.asset],
                     made.value.fingerprint,
                     made.upstream,
-                    made.item.content_hash,
+                    made.item,
                     made.reads_hash,
                     deaths,
                 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -80,6 +80,11 @@ class KeptPlan:
     def items(self, bundle: str, asset: str) -> set[str]:
         """The items of which `asset` is to be computed."""
         return {value.item for group in self.values(bundle) for value in group if value.asset == asset}
+
+    def items_of(self, names: Iterable[str]) -> list[str]:
+        """The items of which some of the assets `names` are to be computed, in order."""
+        by_name = {asset.name: asset.bundle for asset in self.platform.graph.item_assets}
+        return sorted({item for name in names for item in self.items(by_name[name], name)})
 
     def check(self, names: Sequence[str]) -> None:
         """Make sure that this process computes `names` as the plan was made for.

@@ -18,7 +18,7 @@ import duckdb
 from audio_assets.engine.code.state import CodeState
 from audio_assets.engine.declare.asset import Recipe
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome
-from audio_assets.engine.declare.tables import FLOAT, INTEGER, TEXT, TIMESTAMP, UNSIGNED, Column, Table
+from audio_assets.engine.declare.tables import FLOAT, INTEGER, TEXT, TIMESTAMP, UNSIGNED, Column, Item, Table
 from audio_assets.engine.state.rows import arrow_table, insert_rows
 from audio_assets.resources.lake import Lake, quote, quoted
 
@@ -63,7 +63,8 @@ LEDGER = Table(
 class Computed:
     """A result with all that it was made from, ready to be stored.
 
-    `upstream` has the fingerprints of upstream values by asset, as they were when they were read.
+    `upstream` has the fingerprints of upstream values by asset, as they were when they were read; `entry` is the
+    item of the catalog, None for a value of all items together.
     """
 
     result: ItemResult
@@ -71,10 +72,15 @@ class Computed:
     code: CodeState
     fingerprint: str
     upstream: Mapping[str, str]
-    content_hash: str = ""
+    entry: Item | None = None
     reads_hash: str | None = None
     deaths: int = 0
     checkpoint: str | None = None
+
+    @property
+    def content_hash(self) -> str:
+        """The hash of the item's sound; empty for a value of all items together."""
+        return self.entry.content_hash if self.entry else ""
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -33,7 +33,7 @@ _ARROW = {
 }
 
 
-FEW_ITEMS = 2000
+FEW_ITEMS = 20_000
 
 
 def only(items: Sequence[str] | None, word: str = "WHERE") -> str:
