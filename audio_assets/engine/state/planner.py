@@ -44,11 +44,16 @@ def make_plan(lake: Lake, question: Question, keep: Path | None = None) -> Plan:
 
 @contextmanager
 def _bounded(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Let DuckDB hold no more than `MEMORY` within the block; the rest goes to its temporary folder."""
+    """Let DuckDB hold no more than `MEMORY` within the block; the rest goes to its temporary folder.
+
+    Nor does it keep what it has read of files, of which planning reads each once: 0.2 GiB for 2,000 small ones.
+    """
     connection.execute(f"SET memory_limit = {quote(MEMORY)}")
+    connection.execute("SET enable_external_file_cache = false")
     try:
         yield
     finally:
+        connection.execute("RESET enable_external_file_cache")
         connection.execute("RESET memory_limit")
 
 
