@@ -7,7 +7,8 @@ no locks. To store one again makes it young again, and whole again if it was dam
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from audio_assets.settings import Settings
 
 
+ASKED_AT_ONCE = 32
 LAKE_ID = "lake-id"
 """The object that says which lake the others belong to."""
 
@@ -102,6 +104,13 @@ class Objects:
 
         # A file in parts, which are joined at the end: there is an object only when all of it is there.
         obstore.put(self.store, key, data, use_multipart=isinstance(data, Path))
+
+    def missing(self, keys: Iterable[str]) -> set[str]:
+        """Those of `keys` of which there is no object."""
+        if self.folder is not None:
+            return {key for key in keys if not (self.folder / key).is_file()}
+        with ThreadPoolExecutor(ASKED_AT_ONCE) as asked:
+            return {key for key, there in asked.map(lambda key: (key, self.holds(key)), keys) if not there}
 
     def holds_any(self) -> bool:
         """Whether there is any object."""

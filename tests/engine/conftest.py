@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,8 @@ from audio_assets.engine.state.kept import keep_plan
 from audio_assets.engine.state.ledger import Computed
 from audio_assets.engine.state.plans import Plan
 from audio_assets.engine.state.states import DEFAULT, RunOptions, State, Why
+from audio_assets.engine.workers.local import LocalSession
+from audio_assets.engine.workers.session import Session
 from audio_assets.resources.lake import Lake
 from audio_assets.resources.objects import Objects
 from audio_assets.settings import Settings
@@ -43,6 +45,8 @@ CATALOG = (
 )
 ALL = (toys.lengths, toys.words, toys.ratios, toys.remarks, toys.copies)
 BENCHES: dict[str, Bench] = {}
+WARM = LocalSession()
+"""Workers that rest between tests: to start one and to import the toys takes half a second."""
 NOWHERE = "http://127.0.0.1:9"
 """An MLflow server that cannot be reached: a training keeps a journal for it, which takes no time."""
 
@@ -179,7 +183,10 @@ def quick_lake(settings: Settings) -> Lake:
     )
 
 
-def make_bench(folder: Path, assets: Iterable[Asset] = ALL, **settings: object) -> Bench:
+def make_bench(
+    folder: Path, assets: Iterable[Asset] = ALL, *, session: Session | None = None, **settings: object
+) -> Bench:
+    """A bench in a folder; its workers are those that rest between all benches, unless it has a `session`."""
     chosen = Settings(**{"home": folder / "home", "workers": 2, **settings})
     platform = Platform(
         settings=chosen,
@@ -187,6 +194,7 @@ def make_bench(folder: Path, assets: Iterable[Asset] = ALL, **settings: object) 
         lake=quick_lake(chosen),
         objects=Objects.from_settings(chosen),
         tables=catalog_tables(toys.NOTE.plural, CATALOG),
+        session=session or WARM,
     )
     platform.prepare()
     (folder / "notes").mkdir(exist_ok=True)
@@ -196,8 +204,7 @@ def make_bench(folder: Path, assets: Iterable[Asset] = ALL, **settings: object) 
 
 def make_learning_bench(folder: Path, assets: Iterable[Asset], **settings: object) -> Bench:
     """A bench whose workers are this process, and whose MLflow is away: trainings take no time."""
-    bench = make_bench(folder, assets, **{"mlflow_uri": NOWHERE, **settings})
-    return Bench(replace(bench.platform, session=HereSession()), bench.folder)
+    return make_bench(folder, assets, session=HereSession(), **{"mlflow_uri": NOWHERE, **settings})
 
 
 def copied(bench: Bench, folder: Path, **settings: object) -> Bench:
@@ -205,13 +212,6 @@ def copied(bench: Bench, folder: Path, **settings: object) -> Bench:
     bench.platform.lake.close()
     shutil.copytree(bench.platform.settings.home, folder / "home")
     return make_learning_bench(folder, bench.platform.graph.assets, **settings)
-
-
-@pytest.fixture(autouse=True)
-def _workers_end_with_their_test() -> Iterator[None]:
-    yield
-    for bench in BENCHES.values():
-        bench.platform.session.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import duckdb
 from audio_assets.engine.declare.asset import EVERY_ITEM
 from audio_assets.engine.declare.collection_asset import Collection, CollectionAsset
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome, ended
-from audio_assets.engine.declare.tables import Item, Row
+from audio_assets.engine.declare.tables import OBJECT, Item, Row
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.blobs import store_blobs
 from audio_assets.engine.run.isolated_whole import EndedBadly, collect
@@ -89,7 +89,17 @@ def _write(
         if table.name in tables
     }
 
+    named = {
+        row[column.name]
+        for table in asset.tables
+        for row in tables.get(table.name, ())
+        for column in table.columns
+        if column.type is OBJECT and row[column.name] is not None
+    }
+
     def change(connection: duckdb.DuckDBPyConnection) -> None:
+        if gone := platform.objects.missing(named):
+            raise ObjectError(f"Maintenance has deleted {min(gone)} meanwhile; run {asset.name} again.")
         for table, rows in arrays.items():
             connection.execute(f'DELETE FROM "{table}"')
             if rows.num_rows:

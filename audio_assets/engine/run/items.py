@@ -243,7 +243,7 @@ class BundleRun:
             summary.compute_s += result.seconds
             summary.size += made.item.size
         tables = {asset.name: asset.table for asset in self._assets}
-        stored = write_results(self._platform.lake, computed, tables, self._run_id)
+        stored = write_results(self._platform.lake, self._platform.objects, computed, tables, self._run_id)
         for one in stored:
             summary = self.summaries[one.result.asset]
             summary.outcomes[one.result.outcome] += 1

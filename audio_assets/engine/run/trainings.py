@@ -297,6 +297,8 @@ def _keep(job: _Job, trained: Trained, result: ItemResult) -> Checkpoint:
         tables[table.name] = arrow_table(table.all_columns, [{"checkpoint": name, **r} for r in rows])
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
+        if gone := platform.objects.missing(f"{prefix}/{file}" for file in (*CHECKPOINT_FILES, MODEL_CARD)):
+            raise CheckpointError(f"Maintenance has deleted {min(gone)} meanwhile; train {asset.name} again.")
         for table, rows in tables.items():
             connection.execute(f'DELETE FROM "{table}" WHERE checkpoint = {quote(name)}')
             insert_rows(connection, table, rows)

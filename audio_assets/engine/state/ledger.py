@@ -18,9 +18,20 @@ import duckdb
 from audio_assets.engine.code.state import CodeState
 from audio_assets.engine.declare.asset import Recipe
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome
-from audio_assets.engine.declare.tables import FLOAT, INTEGER, TEXT, TIMESTAMP, UNSIGNED, Column, Item, Table
+from audio_assets.engine.declare.tables import (
+    FLOAT,
+    INTEGER,
+    OBJECT,
+    TEXT,
+    TIMESTAMP,
+    UNSIGNED,
+    Column,
+    Item,
+    Table,
+)
 from audio_assets.engine.state.rows import arrow_table, insert_rows
 from audio_assets.resources.lake import Lake, quote, quoted
+from audio_assets.resources.objects import Objects
 
 DEATHS_TO_QUARANTINE = 3
 
@@ -139,22 +150,25 @@ def with_quarantine(result: ItemResult, deaths_before: int) -> tuple[ItemResult,
 
 
 def write_results(
-    lake: Lake, computed: Sequence[Computed], tables: Mapping[str, Table], run_id: str
+    lake: Lake, objects: Objects, computed: Sequence[Computed], tables: Mapping[str, Table], run_id: str
 ) -> list[Computed]:
     """Replace the rows and ledger entries of what was computed, all in one transaction; what was stored.
 
     What was made from upstream values that are not those of the lake any more is left out: it would be stale
-    before it is there. Of two runs that compute the same item at once, the later writer's rows stand.
+    before it is there. So is what names an object that maintenance has deleted meanwhile, which it does as a
+    writer among others. Of two runs that compute the same item at once, the later writer's rows stand.
     """
     stored: list[Computed] = []
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         there = _fingerprints(connection, computed)
+        gone = objects.missing({key for one in computed for key in _named(tables, one)})
         now = there | {(one.result.asset, one.result.item): {one.fingerprint} for one in computed}
         stored[:] = [
             one
             for one in computed
             if all(value in now.get((name, one.result.item), ()) for name, value in one.upstream.items())
+            and not gone & {*_named(tables, one)}
         ]
         by_asset: dict[str, list[Computed]] = {}
         for one in stored:
@@ -166,6 +180,12 @@ def write_results(
 
     lake.write(change)
     return stored
+
+
+def _named(tables: Mapping[str, Table], one: Computed) -> list[str]:
+    """The objects that a result's rows name."""
+    columns = [column.name for column in tables[one.result.asset].columns if column.type is OBJECT]
+    return [key for row in one.result.rows for name in columns if (key := row.get(name)) is not None]
 
 
 def _fingerprints(
