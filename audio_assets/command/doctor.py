@@ -142,6 +142,20 @@ def _lake(settings: Settings) -> Iterator[Finding]:
         lake.close()
 
 
+def lost_values(settings: Settings) -> list[tuple[str, str, str, str]]:
+    """What the lake names and storage has not as it was written: what, of which table or asset, name, fault."""
+    from audio_assets.assemble import build_platform
+    from audio_assets.engine.run.damage import find_damage
+
+    platform = build_platform(settings, read_only=True)
+    if not platform.lake.exists:
+        return []
+    try:
+        return [(lost.what, lost.of, lost.name, lost.found) for lost in find_damage(platform).lost]
+    finally:
+        platform.lake.close()
+
+
 def _objects(settings: Settings) -> Iterator[Finding]:
     objects = Objects.from_settings(settings)
     key = f"doctor/{os.getpid()}"

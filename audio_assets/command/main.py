@@ -10,6 +10,7 @@ from audio_assets.command import (  # each adds its verbs, in the order of the h
     pages,
     plan,
     predict,
+    repair,
     run,
     show,
     sql,
@@ -18,7 +19,7 @@ from audio_assets.command import (  # each adds its verbs, in the order of the h
 from audio_assets.command.app import app
 from audio_assets.resources.pandas_lookup import hide_pandas
 
-VERBS = (library, plan, run, status, sql, predict, adopt, export, examine, pages, show)
+VERBS = (library, plan, run, status, sql, predict, adopt, export, examine, repair, pages, show)
 
 
 def main() -> None:

@@ -244,7 +244,7 @@ class Lake:
         except duckdb.InvalidInputException as error:
             if "creating a new DuckLake is explicitly disabled" not in str(error):
                 raise
-        if self._data_objects.holds_any():
+        if self.files.holds_any():
             raise LakeError(
                 f"There is no catalog {self._catalog_name}, and its data are in {self.data}: a new catalog would "
                 "know nothing of them. Put the catalog back from a backup, or check AUDIO_ASSETS_LAKE_CATALOG "
@@ -255,7 +255,7 @@ class Lake:
     def _settle_data_path(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Write down that the data are at another place now, if they are."""
         file = some_data_file(connection)
-        if file is not None and not self._data_objects.holds(file):
+        if file is not None and not self.files.holds(file):
             raise LakeError(
                 f"The data of the lake with catalog {self._catalog_name} are not in {self.data}, which has no "
                 f"{file}: check AUDIO_ASSETS_LAKE_DATA, or put the data there. Nothing was changed."
@@ -263,7 +263,8 @@ class Lake:
         set_data_path(connection, self.data)
 
     @property
-    def _data_objects(self) -> Objects:
+    def files(self) -> Objects:
+        """The files of the tables, by their paths below the lake's data."""
         return Objects(self.data, self.s3_endpoint, self.s3_region, self.s3_key_id, self.s3_secret)
 
     def _load_extensions(self, connection: duckdb.DuckDBPyConnection) -> None:

@@ -131,6 +131,22 @@ class Objects:
         except FileNotFoundError:
             return None
 
+    def size(self, key: str) -> int | None:
+        """The size of an object in bytes; None: there is none."""
+        import obstore
+
+        try:
+            return int(obstore.head(self.store, key)["size"])
+        except FileNotFoundError:
+            return None
+
+    def blocks(self, key: str) -> Iterator[bytes]:
+        """The bytes of an object, some at a time."""
+        import obstore
+
+        for block in obstore.get(self.store, key).stream():
+            yield bytes(block)
+
     @property
     def lake_id(self) -> str | None:
         """The id of the lake that these objects belong to; None: it is not written here."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -26,7 +27,10 @@ import pytest
 
 from audio_assets.engine.declare.graph import AssetGraph
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.run.damage import find_damage
+from audio_assets.engine.run.repair import repair
 from audio_assets.engine.state.catalog import catalog_tables
+from audio_assets.resources.ducklake import table_files
 from audio_assets.resources.lake import Lake, LakeError
 from audio_assets.resources.objects import ObjectError, Objects
 from audio_assets.settings import Settings
@@ -173,6 +177,41 @@ def test_assets_run_on_postgres_and_s3_as_they_do_locally(bench, settings):
     kept = {key for key, _ in bench.platform.objects.modified() if not key.startswith("plans/")}
     assert kept == {key for (key,) in bench.query("SELECT copy FROM copies")}
     assert bench.run(names)["lengths"].computed == 1, "the one whose worker died"
+
+
+def test_what_is_lost_in_the_bucket_is_found_and_made_again(bench, settings):
+    bench.add({"a": "two words", "b": "three more words"})
+    bench.run(["lengths", "copies"])
+    bench.platform.lake.write(lambda c: c.execute("CALL ducklake_flush_inlined_data('lake')").fetchall())
+    lake, objects = bench.platform.lake, bench.platform.objects
+    with lake.get_connection() as connection:
+        files = [file.path for file in table_files(connection) if file.table == "lengths"]
+    lake.files.delete(files)
+    ((key,),) = bench.query("SELECT copy FROM copies WHERE item = 'a'")
+    objects.put(key, b"two turds")
+    damage = find_damage(bench.platform)
+    assert [(lost.name, lost.found) for lost in damage.lost] == [(files[0], "gone"), (key, "other bytes")]
+    repair(bench.platform, damage)
+    done = bench.run(["lengths", "copies"])
+    assert {name: summary.computed for name, summary in done.items()} == {"lengths": 2, "copies": 1}
+    assert objects.get(key) == b"two words" and find_damage(bench.platform).lost == []
+
+
+def test_no_catalog_is_made_in_an_empty_database_where_data_lie_in_the_bucket(bench, settings):
+    bench.add({"a": "two words"})
+    bench.platform.lake.write(lambda c: c.execute("CALL ducklake_flush_inlined_data('lake')").fetchall())
+    dsn = settings.lake_catalog.removeprefix("postgres:")
+    server = psycopg2.connect(re.sub(r"dbname=\S+", "dbname=postgres", dsn))
+    server.autocommit = True
+    empty = f"empty_{os.getpid()}"
+    with server.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {empty}")
+    server.close()
+    catalog = "postgres:" + re.sub(r"dbname=\S+", f"dbname={empty}", dsn)
+    lake = quick_lake(settings.model_copy(update={"lake_catalog": catalog}))
+    with pytest.raises(LakeError, match=r"no catalog in Postgres, and its data are in s3://"):
+        lake.rows("SELECT 1")
+    assert bench.query("SELECT item FROM notes") == [("a",)]
 
 
 def test_readers_see_the_lake_while_it_is_written_and_older_snapshots_after(bench, settings):
