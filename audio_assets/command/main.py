@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from audio_assets.command import (  # each adds its verbs, in the order of the help
     adopt,
+    backup,
     examine,
     export,
     library,
@@ -19,7 +20,7 @@ from audio_assets.command import (  # each adds its verbs, in the order of the h
 from audio_assets.command.app import app
 from audio_assets.resources.pandas_lookup import hide_pandas
 
-VERBS = (library, plan, run, status, sql, predict, adopt, export, examine, repair, pages, show)
+VERBS = (library, plan, run, status, sql, predict, adopt, export, examine, repair, backup, pages, show)
 
 
 def main() -> None:

@@ -112,6 +112,11 @@ def value_keys(asset: Asset, table: str) -> tuple[str, ...]:
     return ("item", "checkpoint") if "checkpoint" in engines else ("item",)
 
 
+def tells_its_bytes(key: str) -> bool:
+    """Whether a key ends in the hash of its object's bytes."""
+    return _HASH.search(key) is not None
+
+
 def fault_of_object(platform: Platform, key: str) -> str | None:
     """What is wrong with an object, as far as its key tells; None: nothing."""
     if not platform.objects.holds(key):

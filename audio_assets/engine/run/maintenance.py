@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.run.storage_lock import alone_with_files
 from audio_assets.engine.run.tracked import settle_mlflow_runs
 from audio_assets.engine.run.unused_objects import collect_objects, snapshots_of_checkpoints
 from audio_assets.engine.state.adoption import shown_checkpoints
@@ -27,6 +28,11 @@ class Collected:
 def maintain(platform: Platform, keep_days: int) -> Collected:
     """Merge small files, expire snapshots older than `keep_days`, delete objects no table names."""
     platform.prepare()
+    with alone_with_files(platform.settings.home):
+        return _maintain(platform, keep_days)
+
+
+def _maintain(platform: Platform, keep_days: int) -> Collected:
     before = datetime.now(UTC) - timedelta(days=keep_days)
     _drop_values_of_old_checkpoints(platform, before)
     kept = snapshots_of_checkpoints(platform)
