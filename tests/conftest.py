@@ -18,6 +18,8 @@ import pytest
 import soundfile
 from filelock import FileLock
 
+from tests.forked import Ended, run_command
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 # Librosa compiles to a cache beside its own files. Two test processes that fill it at the same time can
@@ -35,13 +37,17 @@ class Command:
 
     def __call__(self, *arguments: str, code: int | None = 0) -> str:
         """Run the command; its standard output. With `code` None any exit code will do."""
-        return self._run(["-m", "audio_assets", *arguments], code)
+        return self._ended(run_command(arguments, self.environment(), 240), code)
+
+    def from_scratch(self, *arguments: str, code: int | None = 0) -> str:
+        """The same by a Python that has nothing loaded, as a user's has."""
+        return self._python(["-m", "audio_assets", *arguments], code)
 
     def python(self, source: str, *arguments: str) -> str:
         """Run Python code in the command's environment; its standard output."""
-        return self._run(["-c", source, *arguments], 0)
+        return self._python(["-c", source, *arguments], 0)
 
-    def _run(self, arguments: list[str], code: int | None) -> str:
+    def _python(self, arguments: list[str], code: int | None) -> str:
         done = subprocess.run(
             [sys.executable, *arguments],
             env=self.environment(),
@@ -50,6 +56,9 @@ class Command:
             timeout=240,
             check=False,
         )
+        return self._ended(Ended(done.returncode, done.stdout, done.stderr), code)
+
+    def _ended(self, done: Ended, code: int | None) -> str:
         assert code is None or done.returncode == code, f"{done.stdout}\n{done.stderr}"
         self.errors = done.stderr
         return done.stdout
@@ -63,7 +72,6 @@ class Command:
             "PYTHONPATH": paths,
             "AUDIO_ASSETS_HOME": str(self.home / "state"),
             "AUDIO_ASSETS_WORKERS": "2",
-            "COLUMNS": "200",
             **settings,
         }
 

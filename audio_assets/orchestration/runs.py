@@ -20,7 +20,6 @@ from audio_assets.orchestration.instance import open_instance
 from audio_assets.orchestration.run_plans import PLAN_TAG
 from audio_assets.orchestration.run_requests import range_tags, run_config
 from audio_assets.orchestration.schedules import COLLECTION_JOB, job_name
-from audio_assets.resources.pandas_lookup import find_pandas
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -62,7 +61,6 @@ class DagsterRuns:
 
     def run_collection(self, asset: CollectionAsset, options: RunOptions) -> RunEnded:
         """Compute what is computed from all items."""
-        find_pandas()
         config = {
             "failed": options.failed,
             "drifted": options.drifted,
@@ -75,7 +73,6 @@ class DagsterRuns:
         self, training: TrainingAsset, parameters: Mapping[str, Any], *, again: bool
     ) -> RunEnded:
         """Train with `parameters` in the place of those in force; `again` although there is a checkpoint."""
-        find_pandas()
         config = {**parameters, "again": again}
         return self._execute(training.job_name, config={"ops": {training.name: {"config": config}}})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 
 
 class _Hidden:
@@ -30,11 +29,3 @@ def hide_pandas() -> None:
         pa.array([0])
     finally:
         sys.meta_path.remove(_Hidden)
-
-
-def find_pandas() -> None:
-    """Let pyarrow find pandas again, for code of trainings and collections, which runs in this process."""
-    import pyarrow.lib
-
-    with suppress(ImportError):
-        pyarrow.lib._pandas_api.pd  # noqa: B018

@@ -47,12 +47,12 @@ def with_peaks(command: Command) -> Command:
 def test_the_way_from_ingest_to_sql_and_back_to_nothing_to_do(with_peaks: Command, tones: Path):
     command = with_peaks
     (tones / "broken.mp3").write_text("this is no audio")
-    out = command("ingest", str(tones), "--as", "track", code=1)
+    out = command.from_scratch("ingest", str(tones), "--as", "track", code=1)
     assert "3 new" in out and "1 rejected" in out and "broken.mp3" in out
     assert "3 known" in command("ingest", str(tones), "--as", "track", code=1)
 
-    command("run", "peaks")
-    assert command("run", "peaks") == "Nothing to do: everything asked for is up to date.\n"
+    command.from_scratch("run", "peaks")
+    assert command.from_scratch("run", "peaks") == "Nothing to do: everything asked for is up to date.\n"
     assert command.states()["peaks"] == {
         "asset": "peaks", "ok": 3, "not_applicable": 0, "failed": 0, "quarantined": 0,
         "stale": 0, "drifted": 0, "missing": 0,
