@@ -64,7 +64,8 @@ class Command:
         return done.stdout
 
     def environment(self) -> dict[str, str]:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUDIO_ASSETS_", "DAGSTER_"))}
+        prefixes = ("AUDIO_ASSETS_", "DAGSTER_", "COLUMNS")
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
         paths = os.pathsep.join([str(self.home), str(CHECKOUT)])
         settings = {f"AUDIO_ASSETS_{k.upper()}": v for k, v in self.settings.items()}
         return {
