@@ -1,6 +1,6 @@
 """audio-assets: a data platform for audio machine learning on Dagster, DuckDB and PyTorch.
 
-In a notebook, `connect()` gives a DuckDB connection with all tables and views of this home.
+In a notebook, `connect().sql(…)` answers queries to all tables and views of this home.
 """
 
 from __future__ import annotations

@@ -12,10 +12,12 @@ The DuckDB extensions come from wheels; nothing is fetched at run time.
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from threading import Lock
@@ -26,9 +28,7 @@ from filelock import FileLock, Timeout
 
 from audio_assets.errors import UserError
 from audio_assets.resources.ducklake import is_at, set_data_path, some_data_file
-from audio_assets.resources.locks import check_locks
 from audio_assets.resources.objects import Objects
-from audio_assets.resources.scratch import process_scratch
 from audio_assets.settings import Settings
 
 ADVISORY_LOCK = 0x617564696F  # "audio"
@@ -46,12 +46,15 @@ class Lake:
     `catalog` is ``sqlite:PATH`` or ``postgres:CONNECTION STRING``, `data` a folder or an
     ``s3://bucket/prefix``. With `read_only` no statement can change anything. `lock_wait_s` is how long
     a write waits for its turn among the platform's writers, `busy_wait_s` how long it then waits for
-    other programs. `connection_config` are further settings of DuckDB.
+    other programs. `connection_config` are further settings of DuckDB. With `enclosed` no statement reaches
+    other files than those of `data`, the network, variables of Python or settings; DuckDB has functions that
+    heed this not, which `statements` refuses.
     """
 
-    catalog: str
+    catalog: str = field(repr=False)
     data: str
     read_only: bool = False
+    enclosed: bool = False
     lock_wait_s: float = 120.0
     busy_wait_s: float = 20.0
     s3_endpoint: str = ""
@@ -71,12 +74,13 @@ class Lake:
         self.__init__(**state)  # type: ignore[misc]  # another process has a connection of its own
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, read_only: bool = False) -> Lake:
+    def from_settings(cls, settings: Settings, *, read_only: bool = False, enclosed: bool = False) -> Lake:
         """The lake that the settings name."""
         return cls(
             catalog=settings.lake_catalog,
             data=settings.lake_data,
             read_only=read_only,
+            enclosed=enclosed,
             s3_endpoint=settings.s3_endpoint,
             s3_region=settings.s3_region,
             s3_key_id=settings.s3_key_id,
@@ -89,24 +93,36 @@ class Lake:
         path = self._sqlite_path
         return path is None or (path.is_file() and path.stat().st_size > 0)
 
-    @contextmanager
-    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor on the lake; its statements commit one by one."""
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor on the lake, which whoever asks for it closes; see `get_connection`."""
         with self._opening:
             if self._base is None:
                 self._base = self._open()
             cursor = self._base.cursor()
-        try:
-            cursor.execute("USE lake")
-            yield cursor
-        finally:
-            cursor.close()
+        cursor.execute("USE lake")
+        return cursor
 
-    def open(self) -> duckdb.DuckDBPyConnection:
-        """A connection of its own, for interactive use; the caller closes it."""
-        connection = self._open()
-        connection.execute("USE lake")
-        return connection
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor on the lake; its statements commit one by one."""
+        with self.storage_errors(), closing(self.cursor()) as cursor:
+            yield cursor
+
+    @contextmanager
+    def storage_errors(self) -> Iterator[None]:
+        """Errors of DuckDB that come from disks, servers and damaged files, as `LakeError`.
+
+        Others stay what they are: they are faults of the statement.
+        """
+        try:
+            yield
+        except duckdb.Error as error:
+            if not _is_storage(error):
+                raise
+            raise LakeError(
+                f"The lake with catalog {self._catalog_name} and data {self.data} cannot be read: "
+                f"{_first_line(error)}"
+            ) from None  # the cause may hold the password
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of one query."""
@@ -201,10 +217,12 @@ class Lake:
         try:
             connection.execute("SET enable_progress_bar = false")
             # What does not fit in memory; otherwise it would go to the working directory.
-            spilled = process_scratch().path / "duckdb"
+            spilled = Path(tempfile.gettempdir()) / f"audio-assets-duckdb-{os.getpid()}"
             connection.execute(f"SET temp_directory = {quote(str(spilled))}")
             self._load_extensions(connection)
             self._attach(connection)
+            if self.enclosed:
+                self._enclose(connection)
         except duckdb.Error as error:
             connection.close()
             raise LakeError(
@@ -233,7 +251,15 @@ class Lake:
                 self._settle_data_path(connection)
 
     def _attach_with(self, connection: duckdb.DuckDBPyConnection, *options: str) -> None:
-        connection.execute(f"ATTACH {quote(f'ducklake:{self.catalog}')} AS lake ({', '.join(options)})")
+        catalog = self.catalog
+        if self._sqlite_path is None:
+            catalog, password = _without_password(catalog.removeprefix("postgres:"))
+            # Views of DuckDB show the connection, but never a secret.
+            connection.execute(
+                f"CREATE OR REPLACE SECRET lake_catalog (TYPE postgres, PASSWORD {quote(password)})"
+            )
+            options = (*options, "META_SECRET 'lake_catalog'")
+        connection.execute(f"ATTACH {quote(f'ducklake:{catalog}')} AS lake ({', '.join(options)})")
 
     def _attach_or_make(self, connection: duckdb.DuckDBPyConnection, options: Sequence[str]) -> None:
         """Attach the catalog; a new one is made only where no data lie."""
@@ -244,8 +270,6 @@ class Lake:
         except duckdb.InvalidInputException as error:
             if "creating a new DuckLake is explicitly disabled" not in str(error):
                 raise
-        if self._sqlite_path is not None:
-            check_locks(self._sqlite_path.parent)
         if self.files.holds_any():
             raise LakeError(
                 f"There is no catalog {self._catalog_name}, and its data are in {self.data}: a new catalog would "
@@ -269,6 +293,14 @@ class Lake:
         """The files of the tables, by their paths below the lake's data."""
         return Objects(self.data, self.s3_endpoint, self.s3_region, self.s3_key_id, self.s3_secret)
 
+    def _enclose(self, connection: duckdb.DuckDBPyConnection) -> None:
+        if not self.read_only and not self.data.startswith("s3://"):
+            Path(self.data).mkdir(parents=True, exist_ok=True)  # DuckLake may not, once it is closed
+        connection.execute(f"SET allowed_directories = [{quote(self.data.rstrip('/') + '/')}]")
+        connection.execute("SET python_enable_replacements = false")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+
     def _load_extensions(self, connection: duckdb.DuckDBPyConnection) -> None:
         on_s3 = self.data.startswith("s3://")
         kind = "postgres" if self._sqlite_path is None else "sqlite"
@@ -287,6 +319,15 @@ class Lake:
                 secret["USE_SSL"] = "true" if endpoint[0] == "https" else "false"
             options = ", ".join(f"{key} {quote(value)}" for key, value in secret.items())
             connection.execute(f"CREATE SECRET lake_data ({options})")
+
+
+def _without_password(connection: str) -> tuple[str, str]:
+    """A Postgres connection as DuckDB takes it but for the password, and the password."""
+    from psycopg2.extensions import make_dsn, parse_dsn
+
+    parts = parse_dsn(connection)
+    password = parts.pop("password", "")
+    return f"postgres:{make_dsn(**parts)}", password
 
 
 def extension_file(name: str) -> Path:

@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,8 @@ from audio_assets.engine.state.catalog import catalog_tables
 from audio_assets.resources.ducklake import table_files
 from audio_assets.resources.lake import Lake, LakeError
 from audio_assets.resources.objects import ObjectError, Objects
+from audio_assets.resources.query import QueryError, connect
+from audio_assets.resources.statements import StatementError
 from audio_assets.settings import Settings
 from benchmarks.lake_concurrency import measure
 from tests.engine import toys
@@ -304,3 +306,35 @@ def test_a_server_that_is_not_there_is_an_error_that_keeps_the_password_to_itsel
     with pytest.raises(ObjectError) as caught_object:
         objects.get("x")
     assert "hunter2" not in str(caught_object.value)
+
+
+def test_no_view_or_error_shows_the_password_and_the_enclosed_lake_is_read_and_written(settings, postgres):
+    with closing(psycopg2.connect(postgres)) as server, server, server.cursor() as cursor:
+        cursor.execute("ALTER USER lake PASSWORD 'hunter2'")
+    catalog = f"{settings.lake_catalog} password=hunter2"
+    host, port = (part.split("=")[1] for part in postgres.split()[:2])
+    database = catalog.partition("dbname=")[2].split()[0]
+    uri = f"postgres:postgresql://lake:hunter2@{host}:{port}/{database}"
+    for address in (catalog, uri):
+        given = settings.model_copy(update={"lake_catalog": address})
+        assert "hunter2" not in repr(Lake.from_settings(given))
+        with connect(given, write=True) as connection:
+            connection.sql("CREATE OR REPLACE TABLE t AS SELECT range AS n FROM range(1000)")
+        with connect(given) as connection:
+            assert connection.sql("SELECT count(*) FROM t").fetchone() == (1000,)
+            for query in (
+                "FROM duckdb_databases()", "PRAGMA database_list", "FROM duckdb_secrets()", "FROM duckdb_settings()",
+                "EXPLAIN ANALYZE FROM t", "FROM duckdb_tables()", "FROM ducklake_options('lake')",
+                "FROM __ducklake_metadata_lake.ducklake_metadata", "FROM ducklake_settings('lake')",
+            ):  # fmt: skip
+                found = connection.sql(query).fetchall()
+                assert found
+                assert "hunter2" not in str(found)
+            for query in (
+                "FROM nowhere", "FROM postgres_query('__ducklake_metadata_lake', 'SELECT 1')", "DELETE FROM t",
+                "FROM postgres_scan('" + address.removeprefix("postgres:") + "', 'public', 't')",
+                "FROM 's3://sounds/other/x.parquet'", "CALL postgres_execute('__ducklake_metadata_lake', 'SELECT 1')",
+            ):  # fmt: skip
+                with pytest.raises((QueryError, StatementError)) as caught:
+                    connection.sql(query)
+                assert "hunter2" not in "".join(traceback.format_exception(caught.value)).replace(query, "")
