@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from audio_assets.assets.catalog import TRACK
 from audio_assets.engine.platform import Platform
 from audio_assets.export.common import Export, ExportReport
 from audio_assets.resources.lake import quote, quoted
+from audio_assets.resources.scratch import scratch_folder
 
 VIEW = "track_features"
 
@@ -25,9 +25,9 @@ def export_parquet(platform: Platform, keys: Sequence[str] | None, folder: Path)
     """
     export = Export(platform, keys, folder)
     tables = [asset.name for asset in platform.graph.item_assets if asset.item is TRACK]
-    with tempfile.TemporaryDirectory() as staged, platform.lake.get_connection() as connection:
+    with scratch_folder() as staged, platform.lake.get_connection() as connection:
         for table in (VIEW, TRACK.plural, *tables):
-            path = Path(staged) / f"{table}.parquet"
+            path = staged / f"{table}.parquet"
             connection.execute(
                 f'COPY (SELECT * FROM "{table}" WHERE item IN (SELECT unnest({quoted(export.items)})) '
                 f"ORDER BY ALL) TO {quote(str(path))} (FORMAT parquet, COMPRESSION zstd)"

@@ -12,9 +12,7 @@ The DuckDB extensions come from wheels; nothing is fetched at run time.
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -28,7 +26,9 @@ from filelock import FileLock, Timeout
 
 from audio_assets.errors import UserError
 from audio_assets.resources.ducklake import is_at, set_data_path, some_data_file
+from audio_assets.resources.locks import check_locks
 from audio_assets.resources.objects import Objects
+from audio_assets.resources.scratch import process_scratch
 from audio_assets.settings import Settings
 
 ADVISORY_LOCK = 0x617564696F  # "audio"
@@ -217,7 +217,7 @@ class Lake:
         try:
             connection.execute("SET enable_progress_bar = false")
             # What does not fit in memory; otherwise it would go to the working directory.
-            spilled = Path(tempfile.gettempdir()) / f"audio-assets-duckdb-{os.getpid()}"
+            spilled = process_scratch().path / "duckdb"
             connection.execute(f"SET temp_directory = {quote(str(spilled))}")
             self._load_extensions(connection)
             self._attach(connection)
@@ -270,6 +270,8 @@ class Lake:
         except duckdb.InvalidInputException as error:
             if "creating a new DuckLake is explicitly disabled" not in str(error):
                 raise
+        if self._sqlite_path is not None:
+            check_locks(self._sqlite_path.parent)
         if self.files.holds_any():
             raise LakeError(
                 f"There is no catalog {self._catalog_name}, and its data are in {self.data}: a new catalog would "

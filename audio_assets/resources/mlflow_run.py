@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audio_assets.resources.journal import Event, Sent
+from audio_assets.resources.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -103,10 +103,10 @@ class MlflowRun:
 
     def _model(self, event: Event, run_id: str, model_id: str) -> None:
         client, name, tags = self.client, event["name"], event["tags"]
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             path = Path(event["path"])
             if event["pyfunc"] is not None:
-                path = _packed(event, Path(folder) / "model", run_id, model_id)
+                path = _packed(event, folder / "model", run_id, model_id)
             client.log_model_artifacts(model_id, str(path))
         client.set_logged_model_tags(model_id, tags)
         client.finalize_logged_model(model_id, "READY")

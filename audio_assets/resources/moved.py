@@ -22,6 +22,7 @@ from filelock import FileLock
 from audio_assets.resources.files import write_file
 from audio_assets.resources.journal import JOURNAL, Journal
 from audio_assets.resources.lake import Lake, quote, quoted
+from audio_assets.resources.locks import check_locks
 from audio_assets.resources.tracking import database_of, training_root
 from audio_assets.settings import Settings
 
@@ -72,6 +73,7 @@ def settle_home(settings: Settings, lake: Lake, tables: Iterable[str]) -> None:
     """
     if _is_settled(settings.home) or not os.access(settings.home, os.W_OK):
         return
+    check_locks(settings.home)
     with FileLock(settings.home / f".{PLACE}.lock"):
         move = find_move(settings.home)
         if move is not None:

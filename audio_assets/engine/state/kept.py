@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,6 +19,7 @@ from audio_assets.engine.state.plans import Plan
 from audio_assets.engine.state.states import RunOptions, State
 from audio_assets.errors import UserError
 from audio_assets.resources.objects import ObjectError
+from audio_assets.resources.scratch import scratch_folder
 
 FOLDER = "plans"
 SUMMARY = "plan.json"
@@ -122,8 +122,7 @@ def keep_plan(
 
     A plan with nothing to compute is kept only with `keep_empty`, for the next step that asks.
     """
-    with tempfile.TemporaryDirectory(prefix="audio-assets-plan-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         plan = platform.plan(names, items, options, keep=folder)
         recipes = platform.recipes_with(platform.adopted(names))
         counts = {
@@ -160,9 +159,9 @@ def items_to_compute(platform: Platform, names: Sequence[str]) -> list[str]:
     """The items of which something of `names` is to be computed now, in order."""
     from pyarrow.parquet import read_table
 
-    with tempfile.TemporaryDirectory(prefix="audio-assets-plan-") as scratch:
-        platform.plan(names, keep=Path(scratch))
-        files = Path(scratch).glob("*.parquet")
+    with scratch_folder() as folder:
+        platform.plan(names, keep=folder)
+        files = folder.glob("*.parquet")
         return sorted(
             {key for file in files for key in read_table(file, columns=["item"])["item"].to_pylist()}
         )

@@ -24,7 +24,6 @@ from typing import Any
 
 from audio_assets.engine.workers.lanes import Ended, Lane, Shared
 from audio_assets.engine.workers.process import WorkerProcess, environment_of, same_environment
-from audio_assets.engine.workers.scratch import Scratch
 from audio_assets.engine.workers.session import (
     EVENTS_AHEAD,
     Crew,
@@ -35,6 +34,7 @@ from audio_assets.engine.workers.session import (
     WorkerError,
     nothing_left,
 )
+from audio_assets.resources.scratch import Scratch
 
 LARGEST_RESTING_BYTES = 384 * 2**20
 

@@ -1,16 +1,20 @@
-"""Folders for the temporary files of workers, which do not outlive their session for long.
+"""Folders for temporary files, which do not outlive for long what made them.
 
-A session that is killed cannot remove its folder. As long as it lives it holds a lock in it; the next
-session of this machine removes all folders whose lock nobody holds.
+A process that is killed cannot remove its folder. As long as it lives it holds a lock in it; the next one on this
+machine removes all folders whose lock nobody holds. What DuckDB spills, plans on their way to storage and workers'
+half-written sound all stand in such folders.
 """
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 PREFIX = "audio-assets-"
@@ -18,7 +22,7 @@ LOCK = "in-use"
 
 
 class Scratch:
-    """A folder in `root` (default: that of temporary files) with one for each worker in it."""
+    """A folder in `root` (default: that of temporary files) with further ones in it, e.g. for each worker."""
 
     def __init__(self, root: Path | None = None) -> None:
         root = root or Path(tempfile.gettempdir())
@@ -32,7 +36,7 @@ class Scratch:
         staged.rename(self.path / LOCK)
 
     def folder(self) -> Path:
-        """A new folder for a worker."""
+        """A new folder in this one."""
         return Path(tempfile.mkdtemp(dir=self.path))
 
     def close(self) -> None:
@@ -42,7 +46,7 @@ class Scratch:
 
 
 def sweep(root: Path) -> None:
-    """Remove the folders of sessions that are no more."""
+    """Remove the folders of processes that are no more."""
     for lock in root.glob(f"{PREFIX}*/{LOCK}"):
         try:
             descriptor = os.open(lock, os.O_RDWR)
@@ -56,3 +60,25 @@ def sweep(root: Path) -> None:
             shutil.rmtree(lock.parent, ignore_errors=True)
         finally:
             os.close(descriptor)
+
+
+@cache
+def _of_process(pid: int) -> Scratch:
+    scratch = Scratch()
+    atexit.register(scratch.close)
+    return scratch
+
+
+def process_scratch() -> Scratch:
+    """That of this process, which goes when it ends."""
+    return _of_process(os.getpid())
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder that goes with the block."""
+    folder = process_scratch().folder()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
