@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import duckdb
 from filelock import FileLock
@@ -130,24 +131,51 @@ def _settle_journals(settings: Settings, move: Move) -> None:
 
 
 def _settle_lake(lake: Lake, tables: Iterable[str], move: Move) -> None:
+    """Bring paths of audio in the home to its new place, where they came with it; a backup has no audio."""
     columns = lake.rows(
-        "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' "
-        f"AND table_name IN (SELECT unnest({quoted(tables)})) AND data_type IN ('VARCHAR', 'VARCHAR[]')"
+        "SELECT table_name, column_name, data_type = 'VARCHAR' FROM duckdb_columns() "
+        "WHERE database_name = 'lake' AND data_type IN ('VARCHAR', 'VARCHAR[]') "
+        f"AND table_name IN (SELECT unnest({quoted(tables)}))"
     )
+    statements = [
+        f'UPDATE "{table}" SET {_brought(column, is_text, old, new)}'
+        for table, column, is_text in columns
+        for old, new in _folders_that_came(lake, move, table, column, is_text)
+    ]
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
-        for table, column, kind in columns:
-            for old, new in move.beginnings.items():
-                if kind == "VARCHAR":
-                    value, where = _moved(f'"{column}"', old, new), _is_old(f'"{column}"', old, new)
-                else:
-                    one = f"CASE WHEN {_is_old('x', old, new)} THEN {_moved('x', old, new)} ELSE x END"
-                    value = f'list_transform("{column}", lambda x: {one})'
-                    where = f'len(list_filter("{column}", lambda x: {_is_old("x", old, new)})) > 0'
-                connection.execute(f'UPDATE "{table}" SET "{column}" = {value} WHERE {where}')
+        for statement in statements:
+            connection.execute(statement)
 
-    if columns:
+    if statements:
         lake.write(change)
+
+
+def _folders_that_came(
+    lake: Lake, move: Move, table: str, column: str, is_text: bool
+) -> Iterator[tuple[str, str]]:
+    """What values of a column begin with, for each folder of the home that they name and that is there."""
+    for old, new in move.beginnings.items():
+        values = f'"{column}"' if is_text else f'unnest("{column}")'
+        rows = lake.rows(
+            f"SELECT DISTINCT split_part(substr(x, {len(old) + 1}), '/', 1) "
+            f'FROM (SELECT {values} AS x FROM "{table}") WHERE {_is_old("x", old, new)}'
+        )
+        for (name,) in rows:
+            if (move.new / (unquote(name) if old.startswith("file:") else name)).exists():
+                yield f"{old}{name}", f"{new}{name}"
+
+
+def _brought(column: str, is_text: bool, old: str, new: str) -> str:
+    """The end of an UPDATE that puts `new` in the place of `old` at the beginning of values."""
+    name = f'"{column}"'
+    if is_text:
+        return f"{name} = {_moved(name, old, new)} WHERE {_is_old(name, old, new)}"
+    one = f"CASE WHEN {_is_old('x', old, new)} THEN {_moved('x', old, new)} ELSE x END"
+    return (
+        f"{name} = list_transform({name}, lambda x: {one}) "
+        f"WHERE len(list_filter({name}, lambda x: {_is_old('x', old, new)})) > 0"
+    )
 
 
 def _is_old(value: str, old: str, new: str) -> str:

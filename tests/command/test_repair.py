@@ -21,7 +21,7 @@ def test_what_is_lost_is_listed_asked_about_and_made_again(library: Library):
     deep = library("doctor", "--deep")
     assert deep.code == 1 and file.name in deep.out and "`audio-assets repair`" in deep.out
     asked = library("repair")
-    assert asked.code == 1 and "lengths: 1 files with at most 2 rows" in asked.out
+    assert asked.code == 1 and "lengths: files taken out: 1, with at most 2 rows" in asked.out
     assert library("repair", "--yes").code == 0
     assert library.states("lengths") == {"missing": 2}
     assert library.states("words") == {"ok": 2}

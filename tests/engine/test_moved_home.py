@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import mlflow
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from audio_assets.engine.platform import Platform
 from audio_assets.engine.run.predict import predict
 from audio_assets.orchestration.instance import open_instance
 from audio_assets.resources.lake import Lake, LakeError
-from audio_assets.resources.moved import PLACE, Move
+from audio_assets.resources.moved import PLACE, Move, settle_home
 from audio_assets.resources.tracking import flush_all
 from audio_assets.settings import Settings
 from tests.engine import toys
@@ -186,6 +187,37 @@ def test_a_copy_beside_the_home_it_was_made_from_is_a_home_of_its_own(first: Ben
     assert values(first) == before and len(copy.query("FROM lengths")) == 5
     again = bench_at(first.platform.settings.home)
     assert values(again) == before
+
+
+def test_audio_that_did_not_come_with_the_home_stays_where_it_is(first: Bench, tmp_path: Path):
+    """As in a home that is restored from a backup, which has no audio."""
+    first.platform.lake.close()
+    home = first.platform.settings.home
+    shutil.copytree(home, tmp_path / "copy" / "home", ignore=shutil.ignore_patterns("corpus"))
+    copy = bench_at(tmp_path / "copy" / "home")
+    assert {Path(path).parent for (path,) in copy.query("SELECT path FROM notes")} == {home / "corpus"}
+    assert copy.plan(["lengths", "words"]).is_empty
+
+
+def test_addresses_and_lists_of_them_are_brought_along(first: Bench, tmp_path: Path):
+    old = first.platform.settings.home
+    uris = [(old / "corpus" / name).as_uri() for name in ("é 1.txt", "b.txt")]
+    strange = f"file://{tmp_path}/other.txt"
+
+    def change(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("CREATE TABLE audio (uri VARCHAR, labels VARCHAR[])")
+        connection.execute(
+            "INSERT INTO audio VALUES (?, ?), (?, NULL), (NULL, [])", [uris[0], [*uris, strange], strange]
+        )
+
+    first.platform.lake.write(change)
+    bench = moved_to(first, tmp_path / "deeper" / "renamed")
+    (bench.platform.settings.home / PLACE).write_text(str(old))
+    settle_home(bench.platform.settings, bench.platform.lake, ["audio"])
+    new = [(bench.platform.settings.home / "corpus" / name).as_uri() for name in ("é 1.txt", "b.txt")]
+    assert set(map(str, bench.query("SELECT * FROM audio"))) == {
+        str((new[0], [*new, strange])), str((strange, None)), str((None, [])),
+    }  # fmt: skip
 
 
 def test_a_home_reached_by_a_link_was_not_moved(first: Bench, tmp_path: Path):

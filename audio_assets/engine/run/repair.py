@@ -46,9 +46,7 @@ def steps(platform: Platform, damage: Damage) -> Iterator[str]:
     for table in sorted({file.table for file in damage.files}):
         files = [file for file in damage.files if file.table == table]
         rows = sum(file.rows for file in files if not file.is_delete)
-        yield (
-            f"{table}: {len(files)} files with at most {rows} rows are taken out; {_again(platform, table)}"
-        )
+        yield (f"{table}: files taken out: {len(files)}, with at most {rows} rows; {_again(platform, table)}")
     for asset in sorted({asset for asset, _, _ in damage.entries}):
         count = sum(asset == name for name, _, _ in damage.entries)
         yield (f"{asset}: {count} values have lost objects; `audio-assets run {asset}` makes them again")
