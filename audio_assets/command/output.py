@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from audio_assets.errors import UserError
+from audio_assets.errors import UserError, storage_reason
 from audio_assets.settings import PREFIX
 
 
@@ -43,6 +43,15 @@ def friendly() -> Iterator[None]:
     except BrokenPipeError:  # e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
+    except typer.Exit:
+        raise
+    except Exception as error:
+        reason = storage_reason(error)
+        if reason is None:
+            raise
+        err.print("[red]StorageError[/red]: ", end="")
+        err.print(f"{reason}. Run again when it can be written and read.", markup=False, soft_wrap=True)
+        raise typer.Exit(2) from error
 
 
 def _explained(error: Exception) -> str:

@@ -12,7 +12,10 @@ The DuckDB extensions come from wheels; nothing is fetched at run time.
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -141,6 +144,10 @@ class Lake:
         Raises:
             LakeError: the catalog stayed locked by another program, or storage cannot be written.
         """
+        if self._is_fixed and not self.read_only:
+            raise LakeError(
+                f"The lake with catalog {self._catalog_name} cannot be written: its folder is read-only."
+            )
         with self.get_connection() as connection, self._writing, self._write_lock():
             deadline, pause_s = time.monotonic() + self.busy_wait_s, 0.05
             while not self._attempt(connection, change, is_last=time.monotonic() > deadline):
@@ -240,7 +247,7 @@ class Lake:
         if path is not None:  # a home may have been moved, and its data with it
             options += ["OVERRIDE_DATA_PATH true"]
             options += ["META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {round(self.busy_wait_s * 1000)}"]
-        if self.read_only:
+        if self.read_only or self._is_fixed:
             self._attach_with(connection, *options, "READ_ONLY")
             return
         if path is not None:
@@ -250,8 +257,24 @@ class Lake:
             if path is not None and not is_at(connection, self.data):
                 self._settle_data_path(connection)
 
+    @property
+    def _is_fixed(self) -> bool:
+        """Whether the catalog is in a folder that nothing can be written to, e.g. of a disk mounted read-only."""
+        path = self._sqlite_path
+        return path is not None and path.is_file() and not os.access(path.parent, os.W_OK)
+
+    def _copied_catalog(self, path: Path) -> str:
+        """A copy: SQLite itself wants to write beside a catalog, even to read it."""
+        folder = Path(tempfile.mkdtemp(prefix="catalog-", dir=process_scratch().path))
+        for file in (path, path.with_name(f"{path.name}-wal")):
+            if file.is_file():
+                shutil.copyfile(file, folder / file.name)
+        return f"sqlite:{folder / path.name}"
+
     def _attach_with(self, connection: duckdb.DuckDBPyConnection, *options: str) -> None:
         catalog = self.catalog
+        if self._is_fixed and self._sqlite_path is not None:
+            catalog = self._copied_catalog(self._sqlite_path)
         if self._sqlite_path is None:
             catalog, password = _without_password(catalog.removeprefix("postgres:"))
             # Views of DuckDB show the connection, but never a secret.
@@ -399,9 +422,20 @@ def _is_passing(error: BaseException) -> bool:
     )
 
 
+OF_STORAGE = re.compile(
+    "disk i/o|disk is full|database disk image is malformed|file is not a database|malformed database schema"
+    "|unable to open database file|attempt to write a readonly database"
+    "|no magic bytes|too small to be a parquet|footer length error|failed to read file|tprotocolexception"
+    "|could not connect|connection refused|server closed the connection|connection to server|terminating connection",
+    re.IGNORECASE,
+)
+"""What DuckDB, SQLite, Postgres and Parquet's reader say of disks, servers and damaged files."""
+
+
 def _is_storage(error: BaseException) -> bool:
-    full = isinstance(error, duckdb.Error) and ("disk I/O" in str(error) or "disk is full" in str(error))
-    return full or isinstance(error, duckdb.IOException)
+    return isinstance(error, duckdb.Error) and (
+        isinstance(error, duckdb.IOException) or OF_STORAGE.search(str(error)) is not None
+    )
 
 
 def _first_line(error: BaseException) -> str:
