@@ -154,8 +154,8 @@ def test_a_lost_object_is_made_again_and_nothing_else(
     assert values(bench) == values(whole)
 
 
-@pytest.mark.parametrize("hurt", [delete, truncate])
-@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize("hurt", [delete, truncate, garble])
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "README.md"])
 def test_a_lost_checkpoint_is_said_not_adopted_any_more_and_trained_again(
     whole: Bench, bench: Bench, file: str, hurt: Callable[[Path], None]
 ):

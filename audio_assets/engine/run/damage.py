@@ -1,8 +1,8 @@
 """Damage: what the lake names and storage has not, or not as it was written.
 
 Every file of the tables is looked for, measured and read; every object that a table names is looked for, and its bytes
-compared with the hash in its key; checkpoints and kept plans are opened. This reads all there is. A bit that
-turned in a table's file and leaves it readable is not seen.
+compared with the hash in its key; checkpoints are compared with theirs, and kept plans opened. This reads all there
+is. A bit that turned in a table's file and leaves it readable is not seen.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import duckdb
 
@@ -124,57 +125,52 @@ def fault_of_object(platform: Platform, key: str) -> str | None:
     wanted = _HASH.search(key)
     if wanted is None:
         return None
-    digest = hashlib.blake2b(digest_size=8)
+    return _fault_of_bytes(platform, key, hashlib.blake2b(digest_size=8), wanted[1])
+
+
+def _fault_of_bytes(platform: Platform, key: str, digest: Any, wanted: str) -> str | None:
+    """What is wrong with an object that is there and whose hash is known."""
     try:
         for block in platform.objects.blocks(key):
             digest.update(block)
     except Exception as error:  # whatever a disk or a bucket says
         return f"unreadable: {(str(error).splitlines() or [''])[0]}"
-    return None if digest.hexdigest() == wanted[1] else "other bytes"
+    return None if digest.hexdigest() == wanted else "other bytes"
 
 
 def _look_at_checkpoints(platform: Platform, damage: Damage) -> None:
     """Those that the ledger says are good: each has its files, and the items that it was made from."""
     rows = platform.lake.rows(
-        "SELECT l.asset, l.checkpoint, c.folder, i.checkpoint IS NOT NULL FROM ledger l "
+        "SELECT l.asset, l.checkpoint, c.folder, c.files_json, i.checkpoint IS NOT NULL FROM ledger l "
         "LEFT JOIN checkpoints c ON c.checkpoint = l.checkpoint "
         "LEFT JOIN (SELECT DISTINCT checkpoint FROM training_items) i ON i.checkpoint = l.checkpoint "
         f"WHERE l.outcome = 'ok' AND l.asset IN (SELECT unnest({quoted(t.name for t in platform.graph.trainings)}))"
         "ORDER BY ALL"
     )
-    for asset, checkpoint, folder, has_items in rows:
+    for asset, checkpoint, folder, digests, has_items in rows:
         if folder is None or not has_items:
-            found: dict[str, str] = {
-                checkpoint: "its row is gone" if folder is None else "its items are gone"
-            }
+            found = {checkpoint: "its row is gone" if folder is None else "its items are gone"}
         else:
+            wanted: dict[str, str | None] = (
+                json.loads(digests) if digests else dict.fromkeys(CHECKPOINT_FILES)
+            )
             found = {
                 f"{folder}/{name}": fault
-                for name in CHECKPOINT_FILES
-                if (fault := _fault_of_checkpoint(platform, f"{folder}/{name}"))
+                for name, digest in wanted.items()
+                if (fault := _fault_of_checkpoint(platform, f"{folder}/{name}", digest))
             }
         for name, fault in found.items():
             damage.lost.append(Lost("checkpoint", asset, name, fault))
             damage.checkpoints[checkpoint] = asset
 
 
-def _fault_of_checkpoint(platform: Platform, key: str) -> str | None:
-    """A checkpoint's file that is shorter or longer than what it says of itself, or says nothing."""
-    try:
-        data = platform.objects.get(key)
-    except ObjectError:
+def _fault_of_checkpoint(platform: Platform, key: str, wanted: str | None) -> str | None:
+    """What is wrong with a checkpoint's file of a hash; None: it was not written down."""
+    if not platform.objects.holds(key):
         return "gone"
-    try:
-        if not key.endswith(".safetensors"):
-            json.loads(data)
-            return None
-        length = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + length])
-        ends = [part["data_offsets"][1] for name, part in header.items() if name != "__metadata__"]
-        wanted = 8 + length + max(ends, default=0)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "unreadable"
-    return None if len(data) == wanted else f"{len(data)} bytes, wanted {wanted}"
+    if wanted is None:
+        return None
+    return _fault_of_bytes(platform, key, hashlib.sha256(), wanted)
 
 
 def _look_at_plans(platform: Platform, damage: Damage) -> None:
@@ -187,8 +183,9 @@ def _look_at_plans(platform: Platform, damage: Damage) -> None:
             else:
                 _open_parquet(platform, key)
         except (ValueError, KeyError, TypeError, OSError, ObjectError):
-            damage.lost.append(Lost("plan", "a run under way", key, "unreadable"))
-            damage.plans.append(key)
+            if platform.objects.holds(key):  # else its run has ended meanwhile
+                damage.lost.append(Lost("plan", "a run under way", key, "unreadable"))
+                damage.plans.append(key)
 
 
 def _open_parquet(platform: Platform, key: str) -> None:

@@ -8,6 +8,7 @@ ended.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -232,8 +233,11 @@ def _keep(job: _Job, trained: Trained, result: ItemResult) -> Checkpoint:
     prefix = f"{asset.name}/{name}"
     card = model_card(asset, job.config, training, trained, licences, recipe=job.recipe)
     write_file(trained.folder / MODEL_CARD, card.encode())
+    digests: dict[str, str] = {}
     for file in (*CHECKPOINT_FILES, MODEL_CARD):
-        platform.objects.put(f"{prefix}/{file}", (trained.folder / file).read_bytes())
+        data = (trained.folder / file).read_bytes()
+        digests[file] = hashlib.sha256(data).hexdigest()
+        platform.objects.put(f"{prefix}/{file}", data)
     for figure in trained.figures:
         platform.objects.put(f"{prefix}/{figure.name}", figure.read_bytes())
     track_checkpoint(platform, asset, training, trained, card=card, licences=licences)
@@ -271,6 +275,7 @@ def _keep(job: _Job, trained: Trained, result: ItemResult) -> Checkpoint:
         "licences": licences,
         "candidate_because": because,
         "folder": prefix,
+        "files_json": json.dumps(digests),
         "mlflow_run_id": training.tracker.run_id or "",
         "run_id": job.execution.run_id,
         "created_at": datetime.now(UTC),

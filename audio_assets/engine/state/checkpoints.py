@@ -40,6 +40,7 @@ CHECKPOINTS = Table(
         Column("licences", TEXT, doc="Licences of the models and data upstream"),
         Column("candidate_because", TEXT, doc="Why it was not adopted by itself; NULL: it was"),
         Column("folder", TEXT, doc="Beginning of the keys of its objects"),
+        Column("files_json", TEXT, doc="SHA-256 of each of its objects, by file name"),
         Column("mlflow_run_id", TEXT, doc="MLflow run; empty if the server has not been reached yet"),
         Column("run_id", TEXT, doc="Dagster run"),
         Column("created_at", TIMESTAMP, doc="When it was written"),
