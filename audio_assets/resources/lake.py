@@ -14,7 +14,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from audio_assets.errors import UserError
 from audio_assets.resources.ducklake import is_at, set_data_path, some_data_file
+from audio_assets.resources.files import copy_file
 from audio_assets.resources.locks import check_locks
 from audio_assets.resources.objects import Objects
 from audio_assets.resources.scratch import process_scratch
@@ -268,7 +268,7 @@ class Lake:
         folder = Path(tempfile.mkdtemp(prefix="catalog-", dir=process_scratch().path))
         for file in (path, path.with_name(f"{path.name}-wal")):
             if file.is_file():
-                shutil.copyfile(file, folder / file.name)
+                copy_file(file, folder / file.name)
         return f"sqlite:{folder / path.name}"
 
     def _attach_with(self, connection: duckdb.DuckDBPyConnection, *options: str) -> None:
