@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+_STAGED = re.compile(r"\..+\.\d+-\d+")
+"""How a file is called while it is written: its name, the process and the thread."""
 
 
 @contextmanager
@@ -30,6 +34,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         sync_folder(target.parent)
     finally:
         staged.unlink(missing_ok=True)
+
+
+def sweep_staged(folder: Path, before: float) -> None:
+    """Remove what processes that were killed have left half written in a folder, last changed `before` a time."""
+    for path in folder.rglob(".*"):
+        with suppress(OSError):  # another one sweeps too
+            if _STAGED.fullmatch(path.name) and path.is_file() and path.stat().st_mtime < before:
+                path.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -142,6 +144,35 @@ def test_what_is_younger_than_a_day_is_kept_whatever_is_configured(bench: Bench)
     os.utime(stray, (hours_ago, hours_ago))
     maintain(bench.platform, keep_days=0)
     assert keys(bench) == {*named(bench), "stray/object"} < before | {"stray/object"}
+
+
+def test_what_killed_processes_left_half_written_goes_when_it_is_old_and_nothing_else(bench: Bench):
+    home = bench.platform.settings.home
+    script = (
+        "import os, pathlib, sys\n"
+        "from audio_assets.whole_files import replacing\n"
+        "with replacing(pathlib.Path(sys.argv[1])) as file:\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    targets = [
+        home / "trainings/x/1/snapshot.json",
+        home / "objects/copies/a/new.txt",
+        home / "audio-assets.toml",
+    ]
+    for target in targets:
+        subprocess.run([sys.executable, "-c", script, str(target)], check=False)
+    left = {path for target in targets for path in target.parent.glob(f".{target.name}.*")}
+    mine = home / "trainings/x/1/.notes"
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("a file of somebody's own")
+    assert len(left) == 3
+    maintain(bench.platform, keep_days=1)
+    assert all(path.exists() for path in left), "a process may be writing it"
+    for path in (*left, mine):
+        os.utime(path, (1e9, 1e9))
+    maintain(bench.platform, keep_days=1)
+    assert not any(path.exists() for path in left)
+    assert mine.exists()
 
 
 def test_a_delete_that_would_empty_the_store_is_refused(bench: Bench):

@@ -15,6 +15,7 @@ from audio_assets.engine.run.unused_objects import collect_objects, snapshots_of
 from audio_assets.engine.state.adoption import shown_checkpoints
 from audio_assets.resources.lake import quote, quoted
 from audio_assets.resources.tracking import flush_all
+from audio_assets.whole_files import sweep_staged
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ def _maintain(platform: Platform, keep_days: int) -> Collected:
     if expired:
         _call(platform, "ducklake_expire_snapshots('lake', versions => ?)", expired)
     _call(platform, "ducklake_cleanup_old_files('lake', older_than => ?)", before)
+    a_day_ago = datetime.now(UTC) - timedelta(days=1)
+    sweep_staged(platform.settings.home, a_day_ago.timestamp())
     flush_all(platform.settings)  # what MLflow could not be told while it was away
     settle_mlflow_runs(platform)
     return Collected(len(expired), collect_objects(platform, before))
