@@ -95,16 +95,21 @@ def _label(path: Path, number: int, row: dict[str, Any]) -> Label:
     given = row.get("confidence")
     confidence = None if given in (None, "") else _number(given)
     numbers = 0 <= start_s <= end_s < math.inf and math.isfinite(confidence or 0.0)
-    if not isinstance(text, str) or not numbers:
+    if not isinstance(text, str) or not _is_unicode(text) or not numbers:
         raise SidecarError(
-            f"{readable(path.name)}: found event {number} to be {str(row)[:200]}; wanted start_s, "
+            f"{readable(path.name)}: found event {number} to be {readable(str(row)[:200])}; wanted start_s, "
             "end_s and label with 0 <= start_s <= end_s"
         )
     return Label(start_s, end_s, text.strip(), confidence)
 
 
+def _is_unicode(text: str) -> bool:
+    """Whether there is no half of a surrogate pair in it, which JSON can escape and no table can hold."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # an integer may be larger than any float
         return math.nan

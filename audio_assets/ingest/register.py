@@ -29,7 +29,7 @@ from audio_assets.ingest.discover import Found, discover
 from audio_assets.ingest.files import Counts, Rejected, set_events, write_files
 from audio_assets.ingest.folders import Kind
 from audio_assets.ingest.inspect import FileToInspect, Recording
-from audio_assets.ingest.sidecars import read_sidecars
+from audio_assets.ingest.sidecars import sidecars_digest
 from audio_assets.ingest.uris import from_uri, to_uri
 
 INSPECTOR = "audio_assets.ingest.inspect:inspector"
@@ -96,10 +96,7 @@ def _is_known(found: Found, kind: Kind | None, known: dict[str, KnownFile]) -> b
     file = known.get(to_uri(found.path))
     if file is None or (kind is not None and file[0] != kind):
         return False
-    status = found.path.stat()
-    if (status.st_size, status.st_mtime_ns) != file[1:3]:
-        return False
-    return read_sidecars(found.path).digest == file[3]
+    return _file_state(found.path) == file[1:3] and sidecars_digest(found.path) == file[3]
 
 
 FileState = tuple[int, int]

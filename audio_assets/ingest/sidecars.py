@@ -16,8 +16,9 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 from audio_assets.audio.decode import readable
 from audio_assets.ingest.labels import read_labels
@@ -61,20 +62,33 @@ def read_sidecars(path: Path) -> Sidecars:
             notes.append(str(error))
             return None
 
-    lyrics_files = _beside(path, _LYRICS)[:1]
-    metadata_files = _beside(path, _METADATA)[:1]
-    label_files = _beside(path, _LABELS)
-    text = next((attempt(read_text, file) for file in lyrics_files), None)
-    is_lrc = bool(lyrics_files) and lyrics_files[0].suffix == ".lrc"
-    labels = [file for file in label_files if attempt(read_labels, file) is not None]
+    files = _files_beside(path)
+    text = next((attempt(read_text, file) for file in files.lyrics), None)
+    is_lrc = bool(files.lyrics) and files.lyrics[0].suffix == ".lrc"
+    labels = [file for file in files.labels if attempt(read_labels, file) is not None]
     return Sidecars(
         lyrics=((lrc_words(text) if is_lrc else text.strip()) or None) if text else None,
         timed_lyrics=parse_lrc(text) if text and is_lrc else (),
-        metadata=next((attempt(_read_metadata, file) for file in metadata_files), None),
+        metadata=next((attempt(_read_metadata, file) for file in files.metadata), None),
         label_paths=tuple(labels),
-        digest=_digest([*lyrics_files, *metadata_files, *label_files]),
+        digest=_digest(files),
         notes=tuple(notes),
     )
+
+
+def sidecars_digest(path: Path) -> str | None:
+    """The `digest` of what lies beside the audio file `path`: their bytes are read, not what they say."""
+    return _digest(_files_beside(path))
+
+
+class _Files(NamedTuple):
+    lyrics: list[Path]
+    metadata: list[Path]
+    labels: list[Path]
+
+
+def _files_beside(path: Path) -> _Files:
+    return _Files(_beside(path, _LYRICS)[:1], _beside(path, _METADATA)[:1], _beside(path, _LABELS))
 
 
 def _beside(path: Path, endings: Sequence[str]) -> list[Path]:
@@ -96,7 +110,7 @@ def _read_metadata(path: Path) -> str:
 
     try:
         metadata = json.loads(read_text(path), parse_constant=refuse)
-        text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
+        text = json.dumps(metadata, ensure_ascii=False, sort_keys=True, allow_nan=False)
         text.encode()
     except (ValueError, RecursionError) as error:
         raise SidecarError(
@@ -110,13 +124,13 @@ def _read_metadata(path: Path) -> str:
     return text
 
 
-def _digest(files: Sequence[Path]) -> str | None:
+def _digest(files: _Files) -> str | None:
     whole = hashlib.blake2b(digest_size=16)
-    for path in files:
+    for path in chain(*files):
         whole.update(path.suffix.encode())
         try:
             with path.open("rb") as file:
                 whole.update(hashlib.file_digest(file, "blake2b").digest())
         except OSError:  # unreadable is a state of its own, which the note explains
             whole.update(b"unreadable")
-    return whole.hexdigest() if files else None
+    return whole.hexdigest() if any(files) else None

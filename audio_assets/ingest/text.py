@@ -14,7 +14,7 @@ MAX_BYTES = 16 * 2**20
 
 _TIME = re.compile(r"\[(\d{1,3}):(\d{1,2}(?:[.:]\d{1,3})?)\]")
 _WORD_TIME = re.compile(r"<\d{1,3}:\d{1,2}(?:[.:]\d{1,3})?>")
-_OFFSET = re.compile(r"\[offset:\s*([+-]?\d+)\s*\]", re.IGNORECASE)
+_OFFSET = re.compile(r"\[offset:\s*([+-]?\d{1,9})\s*\]", re.IGNORECASE)
 _HEADER = re.compile(r"\[[a-z#]+:.*\]", re.IGNORECASE)
 
 
@@ -57,8 +57,8 @@ def read_text(path: Path) -> str:
 def parse_lrc(text: str) -> tuple[LyricLine, ...]:
     """The lines of an LRC text, by time; headers and lines without a time are left out.
 
-    A line with several times comes once for each. `[offset:+ms]` shifts all lines earlier. Times of
-    single words (`<01:02.03>`) are dropped.
+    A line with several times comes once for each. `[offset:+ms]` shifts all lines earlier; one of
+    over nine digits is none. Times of single words (`<01:02.03>`) are dropped.
 
     >>> parse_lrc("[ar:Nena]\\n[offset:500]\\n[00:12.50]Hast du <00:13.00>etwas Zeit")
     (LyricLine(start_s=12.0, text='Hast du etwas Zeit'),)

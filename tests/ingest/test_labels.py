@@ -69,6 +69,8 @@ def test_an_empty_label_track_has_no_events(tmp_path):
         ("a.json", "[" * 100_000, "no valid JSON"),
         ("a.json", '[{"start_s": NaN, "end_s": 1, "label": "x"}]', "event 1"),
         ("a.json", '[{"start_s": 0, "end_s": 1, "label": 5}]', "event 1"),
+        ("a.json", f'[{{"start_s": 0, "end_s": {"9" * 400}, "label": "x"}}]', "event 1"),
+        ("a.json", '[{"start_s": 0, "end_s": 1, "label": "\\ud800"}]', "event 1"),
     ],
 )
 def test_what_is_no_event_is_refused_with_its_place(tmp_path, name, text, message):

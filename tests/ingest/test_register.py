@@ -15,6 +15,8 @@ from audio_assets.assemble import build_platform
 from audio_assets.engine.platform import Platform
 from audio_assets.engine.workers.session import Emit
 from audio_assets.ingest import register as module
+from audio_assets.ingest import sidecars
+from audio_assets.ingest.discover import Discovery, discover
 from audio_assets.ingest.folders import Kind
 from audio_assets.ingest.inspect import FileToInspect, Recording, inspector
 from audio_assets.ingest.register import register
@@ -73,6 +75,36 @@ def test_no_more_files_are_read_than_the_limit_and_the_rest_is_not_called_known(
     broken.unlink()
     report = register(platform, [broken.parent], limit=2)
     assert (report.added, report.known) == (2, 0)
+
+
+def test_what_lies_beside_is_never_parsed_to_see_whether_a_file_is_known(
+    platform: Platform, broken: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_tone(broken, 300)
+    lyrics = broken.with_suffix(".lrc")
+    lyrics.write_text("[00:01.00]la")
+    assert register(platform, [broken]).added == 1
+    for parser in ("read_text", "parse_lrc", "read_labels", "_read_metadata"):
+        monkeypatch.delattr(sidecars, parser)
+    assert register(platform, [broken]).known == 1
+
+
+def test_a_file_that_vanishes_when_it_is_listed_is_rejected_and_the_others_are_registered(
+    platform: Platform, broken: Path, monkeypatch: pytest.MonkeyPatch
+):
+    other = broken.with_name("other.wav")
+    write_tone(broken, 300)
+    register(platform, [broken])
+    write_tone(other, 400)
+
+    def listed_too_early(paths: list[Path]) -> Discovery:
+        discovery = discover(paths)
+        broken.unlink()
+        return discovery
+
+    monkeypatch.setattr(module, "discover", listed_too_early)
+    report = register(platform, [broken.parent])
+    assert (report.added, [path for path, _ in report.rejected]) == (1, [str(broken)])
 
 
 def inspector_with_a_crash(kind: Kind | None, emit: Emit) -> Callable[[FileToInspect], Recording]:

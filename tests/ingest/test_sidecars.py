@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from audio_assets.ingest.sidecars import read_sidecars
+from audio_assets.ingest.sidecars import read_sidecars, sidecars_digest
 from audio_assets.ingest.text import LyricLine
 
 
@@ -105,3 +107,54 @@ def test_metadata_is_json_again(song):
     beside(song, ".json", '{"clique_id": "C1", "title": "Ünïcode", "nested": {"x": [true]}}')
     metadata = read_sidecars(song).metadata
     assert json.loads(metadata) == {"clique_id": "C1", "title": "Ünïcode", "nested": {"x": [True]}}
+
+
+NAMES = ("lrc", "txt", "json", "csv", "rttm", "labels.txt", "labels.csv", "labels.json")
+SEEDS = (
+    b"[ar:x]\n[offset:+500]\n[00:01.50]la <00:02.00>la\n",
+    b'{"licence": "CC0", "tempo": 1e999, "deep": [[[1]]]}',
+    b'[{"start_s": 0, "end_s": 1.5, "label": "laughter", "confidence": 0.5}]',
+    b'start_s,end_s,label,confidence\n0,1,"x",0.5\n',
+    b"0.5\t1.5\tlaughter\n\\\t100\t200\n",
+    b"SPEAKER a 1 12.5 3.25 <NA> <NA> Miles <NA> <NA>\n",
+)
+PIECES = st.one_of(
+    st.binary(max_size=8),
+    st.sampled_from(
+        (b"9" * 400, b"9" * 5_000, b"-1e999", b"NaN", b"[" * 9_000, b'"\\ud800"', b"\0", b"\xff\xfe")
+    ),
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    content = draw(st.sampled_from(SEEDS))
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(content)))
+        end = draw(st.integers(start, min(len(content), start + 6)))
+        content = content[:start] + draw(PIECES) + content[end:]
+    return content
+
+
+@settings(max_examples=400, deadline=None)
+@given(name=st.sampled_from(NAMES), content=damaged())
+def test_whatever_lies_beside_is_read_or_noted_and_can_be_stored(tmp_path_factory, name, content):
+    song = tmp_path_factory.getbasetemp() / "damaged.flac"
+    beside = song.with_suffix(f".{name}")
+    beside.write_bytes(content)
+    try:
+        found = read_sidecars(song)
+        assert found.digest == sidecars_digest(song) is not None
+        texts = (found.lyrics, found.metadata, *found.notes, *(line.text for line in found.timed_lyrics))
+        for text in texts:
+            (text or "").encode()
+        json.dumps([line.start_s for line in found.timed_lyrics], allow_nan=False)
+    finally:
+        beside.unlink()
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "Infinity", "NaN"])
+def test_a_number_that_json_cannot_hold_makes_a_note(song, number):
+    song.with_suffix(".json").write_text(f'{{"tempo": {number}}}')
+    found = read_sidecars(song)
+    assert (found.metadata, len(found.notes)) == (None, 1)

@@ -24,7 +24,9 @@ def test_lrc_lines_come_by_time_and_repeats_as_often_as_they_are_sung():
     )
 
 
-@pytest.mark.parametrize(("offset", "start_s"), [("+500", 9.5), ("-500", 10.5), ("20000", 0.0)])
+@pytest.mark.parametrize(
+    ("offset", "start_s"), [("+500", 9.5), ("-500", 10.5), ("20000", 0.0), ("9" * 400, 10.0)]
+)
 def test_a_positive_offset_makes_lyrics_earlier(offset, start_s):
     assert parse_lrc(f"[offset:{offset}]\n[00:10.00]x") == (LyricLine(start_s, "x"),)
 
