@@ -21,6 +21,7 @@ from audio_assets.ingest.keys import item_key
 from audio_assets.ingest.kinds import choose_kind
 from audio_assets.ingest.sidecars import read_sidecars
 from audio_assets.ingest.tags import read_tags
+from audio_assets.ingest.text import read_lyrics
 from audio_assets.ingest.uris import absolute, to_uri
 
 
@@ -83,7 +84,8 @@ def inspect(
     """Read a file and what lies beside it.
 
     `root` is the ingested folder, whose subfolders name genre and kind (default: the file's own);
-    `kind` is what the user says it is. Lyrics beside the file come before lyrics in its tags.
+    `kind` is what the user says it is. Lyrics beside the file come before lyrics in its tags,
+    which may have times (LRC) too.
 
     Raises:
         AudioError: the file cannot be read or decoded, or changes meanwhile.
@@ -108,7 +110,10 @@ def inspect(
     choice = choose_kind(said=kind, folders=folders, tags=tags, duration_s=duration_s, channels=form.channels)
     names = (tags.artist, tags.title) if tags.title else (path.stem,)
     found_tags = {name: value for name, value in asdict(tags).items() if value is not None}
-    timed = [asdict(line) for line in beside.timed_lyrics]
+    lyrics, timed_lyrics = beside.lyrics, beside.timed_lyrics
+    if not lyrics and tags.lyrics:
+        lyrics, timed_lyrics = read_lyrics(tags.lyrics)
+    timed = [asdict(line) for line in timed_lyrics]
     return Recording(
         key=item_key(content_hash, *names),
         content_hash=content_hash,
@@ -142,7 +147,7 @@ def inspect(
         musicbrainz_work_id=tags.musicbrainz_work_id,
         folder_genre=readable(folders.genre) if folders.genre else None,
         folder_subgenre=readable(folders.subgenre) if folders.subgenre else None,
-        lyrics=beside.lyrics or tags.lyrics,
+        lyrics=lyrics,
         timed_lyrics_json=json.dumps(timed, ensure_ascii=False) if timed else None,
         metadata_json=beside.metadata,
         label_uris=tuple(map(to_uri, beside.label_paths)),

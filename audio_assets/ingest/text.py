@@ -74,6 +74,16 @@ def parse_lrc(text: str) -> tuple[LyricLine, ...]:
     return tuple(sorted(lines, key=lambda line: line.start_s))
 
 
+def read_lyrics(text: str) -> tuple[str | None, tuple[LyricLine, ...]]:
+    """The words of lyrics, None if there are none, and their lines with times if they are LRC.
+
+    >>> read_lyrics("[ti:99 Luftballons]\\n[00:12.50]Hast du etwas Zeit")
+    ('Hast du etwas Zeit', (LyricLine(start_s=12.5, text='Hast du etwas Zeit'),))
+    """
+    timed = parse_lrc(text)
+    return (lrc_words(text) if timed else text.strip()) or None, timed
+
+
 def lrc_words(text: str) -> str:
     """The words of an LRC text without times and headers, as they stand, a line each."""
     lines = (_WORD_TIME.sub("", _TIME.sub("", line)).strip() for line in text.splitlines())

@@ -62,6 +62,23 @@ def test_a_record_of_everything(song, tmp_path):
     assert record.notes == ()
 
 
+@pytest.mark.parametrize("place", ["tag", ".lrc"])
+def test_timed_lyrics_are_the_same_from_a_tag_and_from_a_file(song, place):
+    text = "[ti:Jóga]\n[00:01.50]emotional <00:02.00>landscapes\n[00:03.00]they puzzle me"
+    if place == "tag":
+        file = mutagen.File(song)
+        file["lyrics"] = text
+        file.save()
+    else:
+        song.with_suffix(place).write_text(text)
+    record = inspect(song)
+    assert record.lyrics == "emotional landscapes\nthey puzzle me"
+    assert json.loads(record.timed_lyrics_json) == [
+        {"start_s": 1.5, "text": "emotional landscapes"},
+        {"start_s": 3.0, "text": "they puzzle me"},
+    ]
+
+
 def test_lyrics_of_the_tags_count_where_none_lie_beside(song):
     assert inspect(song).lyrics == "from the tag"
     assert inspect(song).sidecars_digest is None
