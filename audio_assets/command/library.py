@@ -43,6 +43,15 @@ def ingest(
             f"{report.added} new, {report.known} known, {report.moved} at another place, "
             f"{len(report.rejected)} rejected."
         )
+        for number, what, condition in (
+            (report.noted, "with faults in tags or files beside", "len(notes) > 0"),
+            (report.truncated, "cut or damaged", "truncated"),
+        ):
+            if number:
+                query = " UNION ALL ".join(
+                    f"SELECT path, notes FROM {table} WHERE {condition}" for table in ("tracks", "episodes")
+                )
+                out.print(f"{number} {what}: `audio-assets sql '{query}'`", soft_wrap=True, markup=False)
         listed = "`audio-assets sql 'SELECT * FROM rejected_files'`"
         print_bad("Rejected files", ("path", "reason"), report.rejected, listed)
         code = 1 if report.rejected else 0

@@ -43,11 +43,16 @@ class IngestError(UserError, ValueError):
 
 @dataclass
 class Report:
-    """What became of the files: numbers, keys of new items by kind, and what was rejected."""
+    """What became of the files: numbers, keys of new items by kind, and what was rejected.
+
+    `noted` and `truncated` are numbers of files that were read: with notes, and cut or damaged.
+    """
 
     added: int = 0
     known: int = 0
     moved: int = 0
+    noted: int = 0
+    truncated: int = 0
     new_keys: dict[str, list[str]] = field(default_factory=lambda: {"track": [], "episode": []})
     rejected: list[tuple[str, str]] = field(default_factory=list)
 
@@ -173,6 +178,8 @@ class _Registrar:
         report = self._report
         report.moved += counts.moved
         report.known += counts.known
+        report.noted += sum(bool(recording.notes) for recording in good)
+        report.truncated += sum(recording.truncated for recording in good)
         for kind, keys in counts.new_keys.items():
             report.added += len(keys)
             report.new_keys[kind] += keys
