@@ -1,4 +1,4 @@
-"""Tags inside audio files (ID3, Vorbis comments, APEv2, MP4, ASF, RIFF INFO) as one `Tags`.
+"""Tags inside audio files (ID3, Vorbis comments, APEv2, MP4, ASF, RIFF INFO, Matroska …) as one `Tags`.
 
 Tags never decide whether audio is good: what cannot be read becomes a note. Names of fields in the
 formats are those of the Picard mapping (picard-docs.musicbrainz.org, "Tag Mapping").
@@ -6,22 +6,20 @@ formats are those of the Picard mapping (picard-docs.musicbrainz.org, "Tag Mappi
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import av
 import mutagen
-import soundfile
-from mutagen.wave import WAVE
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "title": ("title", "TIT2", "©nam"),
     "artist": ("artist", "TPE1", "©ART", "Author"),
     "album": ("album", "TALB", "©alb", "WM/AlbumTitle"),
-    "album_artist": ("albumartist", "album artist", "TPE2", "aART", "WM/AlbumArtist"),
+    "album_artist": ("albumartist", "album artist", "album_artist", "TPE2", "aART", "WM/AlbumArtist"),
     "composer": ("composer", "TCOM", "©wrt", "WM/Composer"),
     "date": ("date", "year", "TDRC", "©day", "WM/Year"),
     "genre": ("genre", "TCON", "©gen", "WM/Genre"),
@@ -88,8 +86,8 @@ def read_tags(path: Path) -> Tags:
             # Without a type of its own mutagen guesses by content and name.
             file = mutagen.File(source)
             raw = dict(file.tags or {}) if file is not None else {}
-        if isinstance(file, WAVE) and not raw:
-            raw = _riff_info(path)
+        if not raw:
+            raw = _ffmpeg_tags(path)
         fields = {field: _find(raw, names) for field, names in _NAMES.items()}
     except Exception as error:  # mutagen lets any error of a broken file through
         return Tags(note=f"tags cannot be read ({type(error).__name__}: {error})")
@@ -97,10 +95,24 @@ def read_tags(path: Path) -> Tags:
     return Tags(year=int(year[0]) if year else None, **fields)
 
 
-def _riff_info(path: Path) -> dict[str, str]:
-    """The INFO chunk of a WAV, which mutagen does not read."""
-    with soundfile.SoundFile(os.fsencode(path)) as file:
-        return dict(file.copy_metadata())
+def _ffmpeg_tags(path: Path) -> dict[str, str]:
+    """What FFmpeg finds where mutagen finds nothing: RIFF INFO, Matroska, CAF, AU and others.
+
+    Text that is no UTF-8 is taken as Latin-1, as old programs write RIFF INFO.
+    """
+    with path.open("rb") as source, av.open(source, metadata_errors="surrogateescape") as file:
+        found = dict(file.metadata)
+        for stream in file.streams.audio[:1]:
+            found = stream.metadata | found
+    return {name: _utf8_or_latin1(text) for name, text in found.items()}
+
+
+def _utf8_or_latin1(text: str) -> str:
+    raw = text.encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _find(raw: Mapping[str, Any], names: tuple[str, ...]) -> str | None:

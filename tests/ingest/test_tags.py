@@ -148,6 +148,30 @@ def test_every_format_s_tags_are_read_alike(tmp_path, name, tag):
     assert read_tags(path) == WANTED
 
 
+def test_the_info_chunk_of_a_wav_may_be_latin_1(tmp_path):
+    path = write_pcm(tmp_path / "a.wav", tones(0.1), 44_100)
+    chunk = b"INFOINAM" + (4).to_bytes(4, "little") + "Jóga".encode("latin-1")
+    content = path.read_bytes() + b"LIST" + len(chunk).to_bytes(4, "little") + chunk
+    path.write_bytes(content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:])
+    assert read_tags(path).title == "Jóga"
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mka", "flac"), ("a.webm", "libopus"), ("a.caf", "pcm_s16le")]
+)
+def test_tags_that_mutagen_does_not_know_are_read_by_ffmpeg(tmp_path, name, codec):
+    path = tmp_path / name
+    with av.open(str(path), "w") as output:
+        output.metadata.update(title="Jóga", artist="Björk", album_artist="Sugarcubes", genre="Podcast")
+        stream = output.add_stream(codec, rate=48_000, layout="mono")
+        frame = av.AudioFrame(format="s16", layout="mono", samples=960)
+        frame.sample_rate = 48_000
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    tags = read_tags(path)
+    assert tags == Tags(title="Jóga", artist="Björk", album_artist="Sugarcubes", genre="Podcast")
+
+
 def test_the_info_chunk_of_a_wav_is_read(tmp_path):
     path = tmp_path / "a.wav"
     with av.open(str(path), "w") as output:
