@@ -8,7 +8,7 @@
 - RTTM (NIST Rich Transcription evaluation plan, 2009): each ``SPEAKER`` line, with onset and duration
   in its fields 4 and 5 and the name in its field 8, is an event ``speaker:NAME``.
 
-Times are seconds from the start of the recording.
+Times are seconds from the start of the recording; their decimal sign may be a comma.
 """
 
 from __future__ import annotations
@@ -110,6 +110,6 @@ def _is_unicode(text: str) -> bool:
 
 def _number(value: Any) -> float:
     try:
-        return float(value)
+        return float(value.replace(",", ".") if isinstance(value, str) else value)
     except (TypeError, ValueError, OverflowError):  # an integer may be larger than any float
         return math.nan

@@ -12,6 +12,7 @@ EVENTS = (Label(0.5, 1.25, "laughter"), Label(2.0, 2.0, 'a, "quoted" one'), Labe
     ("name", "text"),
     [
         ("a.labels.txt", '3.0\t4.0\t\n0.5\t1.25\tlaughter\n\\\t100.0\t2000.0\n2.0\t2.0\ta, "quoted" one\n\n'),
+        ("a.labels.txt", '3,0\t4,0\t\n0,5\t1,25\tlaughter\n2,0\t2,0\ta, "quoted" one\n'),
         ("a.csv", 'start_s,end_s,label\n3,4,\n0.5,1.25,laughter\n2.0,2.0,"a, ""quoted"" one"\n'),
         ("a.csv", 'label,end,start,who\n,4,3,x\nlaughter,1.25,0.5,y\n"a, ""quoted"" one",2,2,z\n'),
         (
