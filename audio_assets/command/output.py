@@ -7,25 +7,31 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.markup import escape
 from rich.table import Table
 
 from audio_assets.errors import UserError, storage_reason
 from audio_assets.settings import PREFIX
 
+UNBROKEN = 100_000
 
-def _console(stream: TextIO, stderr: bool) -> Console:
+
+class _Lines(Console):
     """Lines as wide as the terminal; what goes into a file or a pipe is not broken, unless COLUMNS says where."""
-    broken = stream.isatty() or "COLUMNS" in os.environ
-    return Console(stderr=stderr, highlight=False, width=None if broken else 100_000)
+
+    @property
+    def size(self) -> ConsoleDimensions:  # type: ignore[misc]  # nobody sets it
+        if self.file.isatty() or "COLUMNS" in os.environ:
+            return super().size
+        return ConsoleDimensions(UNBROKEN, super().size.height)
 
 
-out = _console(sys.stdout, stderr=False)
-err = _console(sys.stderr, stderr=True)
+out = _Lines(highlight=False)
+err = _Lines(stderr=True, highlight=False)
 
 
 @contextmanager
