@@ -23,8 +23,8 @@ UNBROKEN = 100_000
 class _Lines(Console):
     """Lines as wide as the terminal; what goes into a file or a pipe is not broken, unless COLUMNS says where."""
 
-    @property
-    def size(self) -> ConsoleDimensions:  # type: ignore[misc]  # nobody sets it
+    @property  # type: ignore[misc]  # nobody sets it
+    def size(self) -> ConsoleDimensions:
         if self.file.isatty() or "COLUMNS" in os.environ:
             return super().size
         return ConsoleDimensions(UNBROKEN, super().size.height)
