@@ -31,7 +31,9 @@ def adopt(
         platform = open_platform()
         if unpin:
             unpin_training(platform, checkpoint)
-            out.print(f"{checkpoint} is no longer pinned.")
+            out.print(
+                f"{checkpoint} is no longer pinned: a run adopts what is made with the parameters in force again."
+            )
             return
         found = read_checkpoint(platform.lake, checkpoint)
         if found is None:

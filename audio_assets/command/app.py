@@ -24,7 +24,8 @@ app = typer.Typer(
 Selection = Annotated[
     str | None,
     typer.Argument(
-        help="Assets in Dagster's selection syntax, e.g. tempo, *rhythm (with all upstream), group:features."
+        help="Assets: names (loudness,tempo), or Dagster's selection syntax, e.g. *rhythm (with all upstream), "
+        "group:features."
     ),
 ]
 Items = Annotated[

@@ -77,6 +77,11 @@ def _explained(error: Exception) -> str:
     return "\n".join(lines)
 
 
+def _cell(value: Any) -> str:
+    """A value of a table; zeros do not stand out."""
+    return "[dim]·[/dim]" if value == 0 and not isinstance(value, bool) else escape(str(value))
+
+
 def print_bad(
     title: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]], listed: str | None = None
 ) -> None:
@@ -98,5 +103,5 @@ def print_rows(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], form: st
     table = Table(*names, box=None)
     table.columns[0].no_wrap = True
     for row in rows:
-        table.add_row(*(escape(str(part)) if part != 0 else "[dim]·[/dim]" for part in row))
+        table.add_row(*map(_cell, row))
     out.print(table)

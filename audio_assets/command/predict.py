@@ -19,7 +19,7 @@ def predict(
         Literal["table", "json", "audacity"], typer.Option("--format", help="How to print it.")
     ] = "table",
 ) -> None:
-    """Apply the newest trained model to a file."""
+    """Apply the adopted checkpoint of a trained model to a file."""
     from audio_assets.audio.decode import AudioError
     from audio_assets.command.predictions import print_predictions
     from audio_assets.engine.declare.outcomes import NotApplicable

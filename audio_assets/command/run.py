@@ -48,9 +48,9 @@ def run(  # noqa: PLR0917
 
 @app.command()
 def retry(selection: Selection = None, items: Items = None) -> None:
-    """Compute failed items again: short for `run --failed`."""
+    """Compute again what failed, and nothing else; `run --failed` computes what is missing or stale besides."""
     with friendly():
-        code = compute(open_platform(), selection, items, failed=True)
+        code = compute(open_platform(), selection, items, only_failed=True)
     raise typer.Exit(code)
 
 
@@ -78,6 +78,7 @@ def compute(
     failed: bool = False,
     drifted: bool = False,
     everything: bool = False,
+    only_failed: bool = False,
 ) -> int:
     """Plan, say what is to be done, do it, and say what became of it; the exit code."""
     from audio_assets.command.plan import plan_line
@@ -99,7 +100,7 @@ def compute(
         for name, values in parameters.items():
             out.print(f"To train: a candidate of {name} with {values}.", soft_wrap=True, markup=False)
 
-    options = RunOptions(failed, drifted, everything, asked=asked_by_name(platform, selection))
+    options = RunOptions(failed, drifted, everything, only_failed, asked=asked_by_name(platform, selection))
     with run_progress(err) as tally:
         finished = launch(platform, names, options, keys, parameters=parameters, on_plan=say)
     if finished.run_ids:
@@ -108,6 +109,9 @@ def compute(
     print_bad("Not computed", ("asset", "item", "outcome", "reason"), bad, "`audio-assets status --failed`")
     for checkpoint in finished.checkpoints:
         print_checkpoint(checkpoint)
+    if only_failed and not finished.run_ids:
+        out.print("Nothing has failed.")
+        return 0
     print_left(finished.plan, is_all_done=not (finished.run_ids or finished.errors))
     if not (finished.plan.is_empty or finished.errors):
         count = sum(part.count for part in finished.plan.assets.values())

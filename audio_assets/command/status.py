@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from audio_assets.engine.platform import Platform
 
 
+DRIFTED = (
+    "its code or a library was edited under the same code_version; `audio-assets run --drifted` redoes it"
+)
+
+
 @app.command()
 def status(
     asset: Annotated[str | None, typer.Argument(help="One asset only.")] = None,
@@ -48,6 +53,7 @@ def status(
 
 def _explained(platform: Platform, names: list[str], item: str) -> list[tuple[str, str, str, str]]:
     """Where one item stands for each asset: its state, why it would be computed, and what the ledger says."""
+    from audio_assets.engine.state.states import State
     from audio_assets.resources.lake import quote, quoted
 
     (key,) = keys_of(platform, [item]) or [item]
@@ -63,5 +69,6 @@ def _explained(platform: Platform, names: list[str], item: str) -> list[tuple[st
     for name, part in plan.assets.items():
         for state in part.states:
             because = [why.value for why in part.todo] or [f"waits for {what}" for what in part.waiting]
-            rows.append((name, state.value, ", ".join(because), reasons.get(name, "")))
+            reason = DRIFTED if state is State.DRIFTED else reasons.get(name, "")
+            rows.append((name, state.value, ", ".join(because), reason))
     return rows

@@ -8,11 +8,13 @@ and planned anew after each, until there is nothing left that this launch has no
 from __future__ import annotations
 
 import importlib
+import re
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +59,9 @@ class Finished:
 
 
 def select_assets(platform: Platform, selection: str | None) -> list[str]:
-    """Names of the assets that `selection`, in Dagster's syntax, chooses; None and * choose all.
+    """Names of the assets that `selection` chooses; None and * choose all.
+
+    It is names with commas, spaces or "or" between them, or what Dagster's syntax allows.
 
     Raises:
         LaunchError: the selection cannot be read, or chooses no asset.
@@ -65,8 +69,17 @@ def select_assets(platform: Platform, selection: str | None) -> list[str]:
     names = [asset.name for asset in platform.graph.assets]
     if selection in (None, "*"):
         return names
-    if selection in names:
-        return [selection]
+    words = [word for word in re.split(r"[,\s]+|\bor\b", selection) if word]
+    if words and set(words) <= set(names):
+        return [name for name in names if name in words]
+    unknown = [word for word in words if word not in names]
+    if words and all(re.fullmatch(r"\w+", word) for word in words):
+        meant = [close for word in unknown for close in get_close_matches(word, names, 1)]
+        raise LaunchError(
+            f"There is no asset {', '.join(unknown)}."
+            + (f" Did you mean {', '.join(meant)}?" if meant else "")
+            + " `audio-assets status` lists all; several are chosen as in loudness,tempo."
+        )
     from audio_assets.orchestration.runs import resolve_selection
 
     try:

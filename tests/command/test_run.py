@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from audio_assets.assemble import current_platform
 from audio_assets.command.app import keys_of
 from audio_assets.command.progress import Tally
@@ -91,6 +93,33 @@ def test_what_failed_is_counted_with_the_command_that_tries_it_again(library):
     (library.folder / "b.txt").write_text("mended")
     assert library("retry", "lengths").code == 0
     assert library("run", "lengths").lines == [ALL_DONE]
+
+
+def test_retry_computes_what_failed_and_nothing_else(library):
+    assert library("retry").lines == ["Nothing has failed."]
+    library.add(a="fail", b="three small words")
+    assert library("run", "lengths").code == 1
+    library.add(a="mended", c="one")
+    assert library("retry").code == 0
+    assert library.states("lengths") == {"ok": 2, "missing": 1}
+    assert library.states("words") == {"missing": 3}
+    assert library("retry").lines == ["Nothing has failed."]
+
+
+@pytest.mark.parametrize("both", ["lengths,words", "lengths words", "words, lengths", "lengths or words"])
+def test_several_assets_are_chosen_by_their_names(library, both):
+    library.add(**NOTES)
+    assert library("run", both).code == 0
+    assert library.states("lengths") == library.states("words") == {"ok": 3}
+
+
+def test_a_name_that_is_none_is_told_with_what_may_be_meant(library):
+    said = library("run", "lengths,wrods")
+    assert said.code == 2
+    assert said.err.strip() == (
+        "LaunchError: There is no asset wrods. Did you mean words? `audio-assets status` lists all; several are "
+        "chosen as in loudness,tempo."
+    )
 
 
 def test_what_waits_is_counted_with_what_it_waits_for(library):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audio_assets.engine import FLOAT, Column, ItemAsset, ItemKind, ParameterError, Role, Table, item_asset
-from audio_assets.engine.declare.graph import AssetGraph, GraphError, find_assets
+from audio_assets.engine.declare.graph import AssetGraph, GraphError, ModuleError, find_assets
 from audio_assets.engine.declare.roles import BackendSettings, Player
 from audio_assets.settings import Settings
 from tests.engine import toys
@@ -183,3 +183,32 @@ def test_a_parameter_that_is_misspelt_in_the_settings_is_refused(parameters, wor
     graph = AssetGraph.of([lengths, words, ratios])
     with pytest.raises(ParameterError, match=words_):
         graph.recipes(Settings(home=tmp_path, parameters=parameters))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "nowhere_assets",
+            None,
+            r"There is no module nowhere_assets, which AUDIO_ASSETS_MODULES .* PYTHONPATH",
+        ),
+        (
+            "wrong_assets",
+            "x = 1\n\ndef f(:\n",
+            r"wrong_assets cannot be imported \(.*, line 3\): SyntaxError",
+        ),
+        (
+            "needy_assets",
+            "\nimport nowhere_library\n",
+            r"needy_assets .*, line 2\): there is no module nowhere_l",
+        ),
+        ("broken_assets", "1 / 0\n", r"broken_assets .*line 1\): ZeroDivisionError"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_told_with_its_line(tmp_path, monkeypatch, name, text, said):
+    if text is not None:
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleError, match=said):
+        find_assets([name])

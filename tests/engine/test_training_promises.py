@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from audio_assets.engine import TrainingError
 from audio_assets.engine.code import source
+from audio_assets.engine.run import trainings
 from audio_assets.engine.state.states import RunOptions, State, Why
 from audio_assets.engine.workers.local import LocalSession
 from tests.engine.conftest import Bench, copied, make_learning_bench
@@ -65,6 +66,23 @@ def test_one_trained_with_parameters_of_ones_own_is_a_candidate_and_a_plain_plan
         ("15.0",), ("5.0",),
     ]  # fmt: skip
     assert untrained.work() == []
+
+
+def test_what_is_written_after_the_plan_is_not_learnt_from_and_makes_the_checkpoint_stale(
+    untrained, monkeypatch
+):
+    read = trainings.read_training
+
+    def then_written(*arguments: object) -> object:
+        answer = read(*arguments)
+        untrained.add({"e": "a note of a great many letters"})
+        untrained.run(["lengths"])
+        return answer
+
+    monkeypatch.setattr(trainings, "read_training", then_written)
+    checkpoint, _ = untrained.train("scales")
+    assert checkpoint.metrics["mean"] == 5.0 and checkpoint.items == len(NOTES)
+    assert untrained.state("scales") is State.STALE
 
 
 def test_the_default_one_stays_where_one_is_trained_with_parameters_of_ones_own(bench):

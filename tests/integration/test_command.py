@@ -87,6 +87,8 @@ def test_files_that_vanish_or_change_after_ingest_fail_alone(with_peaks: Command
     assert "1 new" in command("ingest", str(tones), "--as", "track")  # the changed one
     out = command("retry", "peaks", code=1)
     assert "ok" in out
+    assert command.states()["peaks"]["missing"] == 1  # it never failed
+    command("run", "peaks")
     states = command.states()["peaks"]
     assert (states["ok"], states["failed"]) == (3, 1)
     (reason,) = command.sql("SELECT reason FROM ledger WHERE outcome = 'failed'")

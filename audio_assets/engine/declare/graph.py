@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from types import ModuleType
 
 from audio_assets.engine.code.state import CodeState
 from audio_assets.engine.declare.asset import Asset, DeclarationError, ParameterError, Recipe
@@ -16,6 +18,7 @@ from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.roles import Player, Role
 from audio_assets.engine.declare.tables import ItemKind, Table
 from audio_assets.engine.declare.training_asset import TrainingAsset
+from audio_assets.errors import UserError
 from audio_assets.settings import Settings
 
 
@@ -252,17 +255,51 @@ def _kinds(asset: Asset) -> str:
     return " and ".join(kind.name for kind in asset.items)
 
 
+class ModuleError(UserError, ImportError):
+    """A module with assets cannot be imported; the message says why, and what to do."""
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except UserError:
+        raise  # a declaration that does not fit says so itself
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise ModuleError(
+                f"{_place(name, error)}: there is no module {error.name}. Install it."
+            ) from error
+        raise ModuleError(
+            f"There is no module {name}, which AUDIO_ASSETS_MODULES or `modules` in audio-assets.toml names: "
+            f"put {name.replace('.', '/')}.py into a folder of PYTHONPATH (`export PYTHONPATH=$PWD` for this one)."
+        ) from error
+    except Exception as error:
+        raise ModuleError(f"{_place(name, error)}: {type(error).__name__}: {error}") from error
+
+
+def _place(name: str, error: Exception) -> str:
+    """Where in the module's own code, or what it imports, an import failed."""
+    if isinstance(error, SyntaxError):
+        return f"{name} cannot be imported ({error.filename}, line {error.lineno})"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{name} cannot be imported ({last.filename}, line {last.lineno})"
+
+
 def find_assets(modules: Sequence[str]) -> list[Asset]:
-    """The assets that `modules` (packages with all they hold) define, in the order written."""
+    """The assets that `modules` (packages with all they hold) define, in the order written.
+
+    Raises:
+        ModuleError: one cannot be imported.
+    """
     found: dict[tuple[str, str], Asset] = {}
     for name in modules:
-        module = importlib.import_module(name)
+        module = _imported(name)
         names = [name]
         if hasattr(module, "__path__"):
             walked = pkgutil.walk_packages(module.__path__, prefix=f"{name}.")
             names += sorted(info.name for info in walked)
         for part in names:
-            for value in vars(importlib.import_module(part)).values():
+            for value in vars(_imported(part)).values():
                 if isinstance(value, Asset):
                     found.setdefault(value.reference, value)
     return list(found.values())

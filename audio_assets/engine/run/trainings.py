@@ -114,7 +114,8 @@ def run_training(
         WorkerError: the training cannot be imported.
     """
     question = platform.question([asset.name], parameters={asset.name: parameters})
-    part, members = read_training(platform.lake, question)
+    plan, members = read_training(platform.lake, question)
+    part = plan[asset.name]
     value, recipe = part.fingerprint, question.recipes.get(asset.name)
     if value is None or recipe is None:
         raise TrainingError(
@@ -131,11 +132,12 @@ def run_training(
     folder = training_root(platform.settings) / asset.name / name
     snapshot = kept_snapshot(folder)
     if snapshot is None:
-        snapshot = platform.lake.snapshot()
+        snapshot = plan.snapshot  # what is written from here on is not read
         folder.mkdir(parents=True, exist_ok=True)
         write_file(folder / SNAPSHOT, json.dumps(snapshot).encode())
+    items = _items(platform, asset, members, plan.snapshot)
     training = Training(
-        asset.name, name, snapshot, _items(platform, asset, members), asset.upstream, recipe.parameters[SEED],
+        asset.name, name, snapshot, items, asset.upstream, recipe.parameters[SEED],
         execution.device, execution.dtype, folder, Tracker(platform.settings.mlflow_uri, folder),
         platform.lake, platform.objects, execution.log, platform.checkpoints_upstream(asset.name),
     )  # fmt: skip
@@ -144,9 +146,15 @@ def run_training(
     return _train(job), True
 
 
-def _items(platform: Platform, asset: TrainingAsset, members: Sequence[TrainingItem]) -> dict[str, Item]:
+def _items(
+    platform: Platform, asset: TrainingAsset, members: Sequence[TrainingItem], snapshot: int
+) -> dict[str, Item]:
     keys = [member.item for member in members]
-    items = {key: item for kind in asset.items for key, item in platform.items(kind, keys).items()}
+    items = {
+        key: item
+        for kind in asset.items
+        for key, item in platform.items(kind, keys, snapshot=snapshot).items()
+    }
     return {key: items[key] for key in keys}
 
 

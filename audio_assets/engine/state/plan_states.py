@@ -38,7 +38,8 @@ class PlanStates(PlanTables):
         options = self._question.options
         keep_fp = "true" if asset.name in self._is_upstream else "compute"
         retried = f"deaths BETWEEN 1 AND {DEATHS_TO_QUARANTINE - 1}"
-        if options.failed or options.everything:
+        other = boolean(not options.only_failed)
+        if options.failed or options.only_failed or options.everything:
             retried = "true"
         return f"""
             , judged AS (
@@ -59,8 +60,8 @@ class PlanStates(PlanTables):
                     WHEN {state_number(State.DRIFTED)} THEN {why_number(Why.DRIFTED)}
                     ELSE {why_number(Why.ASKED)} END)::UTINYINT AS why,
                     expected IS NOT NULL AND NOT coalesce(is_tried AND fp = expected, false) AND CASE state
-                        WHEN {state_number(State.MISSING)} THEN true
-                        WHEN {state_number(State.STALE)} THEN true
+                        WHEN {state_number(State.MISSING)} THEN {other}
+                        WHEN {state_number(State.STALE)} THEN {other} OR outcome = {outcome_number(Outcome.FAILED)}
                         WHEN {state_number(State.QUARANTINED)} THEN false
                         WHEN {state_number(State.FAILED)} THEN {retried}
                         WHEN {state_number(State.DRIFTED)} THEN {boolean(options.drifted or options.everything)}

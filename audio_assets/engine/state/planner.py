@@ -23,7 +23,7 @@ import pyarrow as pa
 from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.state.plan_items import ItemPlans
 from audio_assets.engine.state.plan_whole import WholePlans
-from audio_assets.engine.state.plans import AssetPlan, Plan, Question, TrainingItem
+from audio_assets.engine.state.plans import Plan, Question, TrainingItem
 from audio_assets.resources.lake import Lake, quote
 
 MEMORY = "2GiB"
@@ -57,12 +57,13 @@ def _bounded(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         connection.execute("RESET memory_limit")
 
 
-def read_training(lake: Lake, question: Question) -> tuple[AssetPlan, list[TrainingItem]]:
+def read_training(lake: Lake, question: Question) -> tuple[Plan, list[TrainingItem]]:
     """Where the one training that the question selects stands, and the items that are ready for it."""
     with lake.get_connection() as connection, _bounded(connection):
         planning = _Planning(connection, question)
-        (part,) = planning.plan(None).assets.values()
-        return part, planning.training_items(part.asset)
+        plan = planning.plan(None)
+        (name,) = plan.assets
+        return plan, planning.training_items(name)
 
 
 class _Planning(ItemPlans, WholePlans):

@@ -38,7 +38,7 @@ class Why(StrEnum):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run computes besides missing and stale values.
+    """What a run computes besides missing and stale values; with `only_failed` what failed, and nothing besides.
 
     `asked` are assets that were chosen by name: a training among them trains again though nothing but its data
     has changed. What was `tried` by these runs already is not tried again.
@@ -47,6 +47,7 @@ class RunOptions:
     failed: bool = False
     drifted: bool = False
     everything: bool = False
+    only_failed: bool = False
     asked: frozenset[str] = field(default_factory=frozenset)
     tried: frozenset[str] = field(default_factory=frozenset)
 
