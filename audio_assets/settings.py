@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, PositiveInt, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     )
 
     workers: int = Field(default_factory=available_cores, ge=1, description="Worker processes per run.")
+    pools: dict[str, PositiveInt] = Field(
+        {}, description='How many steps of a pool compute at once on this machine; not named: 1. {"gpu": 2}'
+    )
     chunk_items: int = Field(
         64,
         ge=1,

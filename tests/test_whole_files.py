@@ -18,6 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 OTHERS = {
     "audio_assets/whole_files.py": "the function itself",
     "audio_assets/resources/journal.py": "lines are appended to a journal, and a damaged one is left out",
+    "audio_assets/resources/launches.py": "what a detached run prints, as it prints it",
     "audio_assets/resources/scratch.py": "a lock in a temporary folder",
     "audio_assets/engine/workers/process.py": "the standard error of a worker, in a temporary folder",
     "audio_assets/engine/run/backup.py": "databases are copied by SQLite, files by `replacing`",

@@ -13,6 +13,7 @@ from audio_assets.command import (  # each adds its verbs, in the order of the h
     predict,
     repair,
     run,
+    runs,
     show,
     sql,
     status,
@@ -20,7 +21,7 @@ from audio_assets.command import (  # each adds its verbs, in the order of the h
 from audio_assets.command.app import app
 from audio_assets.resources.pandas_lookup import hide_pandas
 
-VERBS = (library, plan, run, status, sql, predict, adopt, export, examine, repair, backup, pages, show)
+VERBS = (library, plan, run, runs, status, sql, predict, adopt, export, examine, repair, backup, pages, show)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ class Tally:
         self._progress = progress
         self._task = progress.add_task("planning", total=None)
         self._total = 0
+        self.safe = 0
         self._bad = 0
         self._outcomes: dict[str, Counter[Outcome]] = {}
         self._seconds: dict[str, float] = {}
@@ -37,6 +38,15 @@ class Tally:
         self._bad += not result.outcome.is_good
         bad = f" [red]{self._bad} failed[/red]" if self._bad else ""
         self._progress.update(self._task, advance=1, description=f"{result.asset}{bad}")
+
+    def stored(self, count: int) -> None:
+        """So many values are safe in the lake."""
+        self.safe += count
+
+    def waiting(self, text: str) -> None:
+        """Nothing is done for now; said once, and shown while it lasts."""
+        self._progress.console.print(text[:1].upper() + text[1:] + ".", markup=False, soft_wrap=True)
+        self._progress.update(self._task, description=text)
 
     def training(self, name: str) -> None:
         """A training begins; how long it takes nobody knows."""

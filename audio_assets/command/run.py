@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,19 +31,37 @@ def run(  # noqa: PLR0917
     save: Annotated[
         bool, typer.Option("--save", help="Keep what --set says in audio-assets.toml of the home.")
     ] = False,
+    detach: Annotated[
+        bool,
+        typer.Option("--detach", help="Go on without this terminal; `audio-assets runs` shows and stops it."),
+    ] = False,
+    launch: Annotated[str | None, typer.Option("--launch", hidden=True)] = None,
 ) -> None:
     """Compute what is missing or stale. Exit code 1 if anything failed."""
+    from audio_assets.resources.launches import detached, launched
+
     with friendly():
-        code = compute(
-            open_platform(),
-            selection,
-            items,
-            given=given or [],
-            save=save,
-            failed=failed,
-            drifted=drifted,
-            everything=everything,
-        )
+        platform = open_platform()
+        if detach:
+            started = detached(platform.settings.home, [a for a in sys.argv[1:] if a != "--detach"])
+            out.print(
+                f"Run {started.id} has begun: `audio-assets runs follow {started.id}` shows what it prints, "
+                f"`audio-assets runs stop {started.id}` ends it.",
+                markup=False,
+            )
+            return
+        with launched(platform.settings.home, sys.argv[1:], launch) as codes:
+            code = compute(
+                platform,
+                selection,
+                items,
+                given=given or [],
+                save=save,
+                failed=failed,
+                drifted=drifted,
+                everything=everything,
+            )
+            codes.append(code)
     raise typer.Exit(code)
 
 
@@ -83,6 +102,7 @@ def compute(
     """Plan, say what is to be done, do it, and say what became of it; the exit code."""
     from audio_assets.command.plan import plan_line
     from audio_assets.command.progress import run_progress
+    from audio_assets.engine.run.stopping import Stopped, stopping_at_once
     from audio_assets.engine.state.states import RunOptions
     from audio_assets.orchestration.launch import asked_by_name, bad_items, launch, select_assets
 
@@ -102,7 +122,16 @@ def compute(
 
     options = RunOptions(failed, drifted, everything, only_failed, asked=asked_by_name(platform, selection))
     with run_progress(err) as tally:
-        finished = launch(platform, names, options, keys, parameters=parameters, on_plan=say)
+        try:
+            with stopping_at_once():
+                finished = launch(platform, names, options, keys, parameters=parameters, on_plan=say)
+        except Stopped as stopped:
+            err.print(
+                f"Stopped by {stopped.signal.name}: {tally.safe} values of this run are stored, and trainings keep "
+                "their last state. The same command goes on where it was.",
+                markup=False,
+            )
+            return stopped.exit_code
     if finished.run_ids:
         out.print(tally.table(names))
     bad = bad_items(platform, names, finished.run_ids)

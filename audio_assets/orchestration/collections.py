@@ -16,6 +16,7 @@ from audio_assets.orchestration.catalog import column, membership
 from audio_assets.orchestration.events import failure_table, preview
 from audio_assets.orchestration.inputs import Inputs
 from audio_assets.orchestration.items import ItemRunConfig
+from audio_assets.orchestration.steps import step
 
 FIGURES_SHOWN = 4
 
@@ -28,7 +29,10 @@ def build_collection_asset(platform: Platform, asset: CollectionAsset) -> dg.Ass
         specs=[_spec(asset, table) for table in asset.tables],
     )
     def compute(context: dg.AssetExecutionContext, config: ItemRunConfig) -> Iterator[Any]:
-        platform.prepare()
+        with step(context, platform):
+            yield from computed(context, config)
+
+    def computed(context: dg.AssetExecutionContext, config: ItemRunConfig) -> Iterator[Any]:
         inputs = Inputs(context, platform)
         options = RunOptions(config.failed, config.drifted, config.everything)
         plan = platform.plan([asset.name], options=options)

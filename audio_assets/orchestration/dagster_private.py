@@ -41,6 +41,7 @@ __all__ = [
     "ConfigurableClassData",
     "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
+    "end_run",
     "failed_partitions",
     "latest_ids",
     "latest_versions",
@@ -87,6 +88,12 @@ def report_observations(instance: dg.DagsterInstance, events: Sequence[dg.AssetO
 def _batch(size: int) -> list[DagsterEventBatchMetadata]:
     name: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
     return [DagsterEventBatchMetadata(name, number == size) for number in range(1, size + 1)]
+
+
+def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> None:
+    """Have Dagster take a run for failed, and give back the slots of pools that it held."""
+    instance.report_run_failed(run, message)
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
 def newest_event(instance: dg.DagsterInstance) -> int:

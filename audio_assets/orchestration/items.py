@@ -25,6 +25,7 @@ from audio_assets.orchestration.partitions import Partitions
 from audio_assets.orchestration.range_checks import check_ranges, range_check_specs
 from audio_assets.orchestration.reporter import Reporter
 from audio_assets.orchestration.run_plans import plan_of_run
+from audio_assets.orchestration.steps import step
 
 EXECUTOR_CONFIG = {"step_dependency_config": {"require_upstream_step_success": False}}
 
@@ -51,10 +52,12 @@ def build_bundle_asset(platform: Platform, bundle: Bundle) -> dg.AssetsDefinitio
         check_specs=[spec for asset in bundle.assets for spec in range_check_specs(asset.table)],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        pool=bundle.pool,
     )
     def compute(context: dg.AssetExecutionContext, config: ItemRunConfig) -> Iterator[Any]:
-        platform.prepare()
+        with step(context, platform):
+            yield from computed(context, config)
+
+    def computed(context: dg.AssetExecutionContext, config: ItemRunConfig) -> Iterator[Any]:
         selected = {key.to_user_string() for key in context.selected_asset_keys} & assets
         reporter = Reporter(context, platform, [a for a in bundle.assets if a.name in selected], partitions)
         options = RunOptions(config.failed, config.drifted, config.everything)

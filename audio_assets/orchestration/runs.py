@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,8 @@ from audio_assets.engine.declare.collection_asset import CollectionAsset
 from audio_assets.engine.declare.tables import ItemKind
 from audio_assets.engine.declare.training_asset import TrainingAsset
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.run import stopping
+from audio_assets.engine.run.progress import observer
 from audio_assets.engine.state.kept import KeptPlan
 from audio_assets.engine.state.states import DEFAULT, RunOptions
 from audio_assets.orchestration import definitions
@@ -20,6 +23,7 @@ from audio_assets.orchestration.instance import open_instance
 from audio_assets.orchestration.run_plans import PLAN_TAG
 from audio_assets.orchestration.run_requests import range_tags, run_config
 from audio_assets.orchestration.schedules import COLLECTION_JOB, job_name
+from audio_assets.orchestration.steps import end_dead_runs, release_run
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -51,7 +55,10 @@ class DagsterRuns:
 
     @cached_property
     def _instance(self) -> dg.DagsterInstance:
-        return open_instance(self._platform.settings)
+        instance = open_instance(self._platform.settings)
+        for run_id in end_dead_runs(self._platform.settings, instance):
+            observer().waiting(f"run {run_id[:8]} was found dead and is ended")
+        return instance
 
     def run_items(self, kind: ItemKind, names: Sequence[str], plan: KeptPlan) -> RunEnded:
         """Compute what the plan says of the assets `names`, which is all that the run is over."""
@@ -83,14 +90,20 @@ class DagsterRuns:
         config: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> RunEnded:
-        result = dg.execute_job(
-            dg.build_reconstructable_job(definitions.__name__, definitions.find_job.__name__, (job,)),
-            instance=self._instance,
-            raise_on_error=False,
-            asset_selection=None if names is None else [dg.AssetKey(name) for name in names],
-            run_config={**(config or {}), **QUIET},
-            tags=tags,
-        )
+        try:
+            result = dg.execute_job(
+                dg.build_reconstructable_job(definitions.__name__, definitions.find_job.__name__, (job,)),
+                instance=self._instance,
+                raise_on_error=False,
+                asset_selection=None if names is None else [dg.AssetKey(name) for name in names],
+                run_config={**(config or {}), **QUIET},
+                tags=tags,
+            )
+        except dg.DagsterExecutionInterruptedError as interrupted:
+            stopping.check()
+            raise stopping.Stopped(signal.SIGINT) from interrupted  # it came while Dagster was at work
+        stopping.check()
+        release_run(self._platform.settings, result.run_id)
         failures = (event for event in result.all_events if event.is_step_failure)
         errors = (error for event in failures if (error := _step_error(event)) is not None)
         return RunEnded(result.run_id, tuple(errors), result.success)

@@ -21,6 +21,7 @@ from audio_assets.ingest.register import IngestError, register
 from audio_assets.orchestration.catalog_changes import sync_catalog
 from audio_assets.orchestration.maintenance import MAINTENANCE_JOB
 from audio_assets.orchestration.run_requests import range_tags, run_config
+from audio_assets.orchestration.steps import end_dead_runs
 from audio_assets.orchestration.up_to_date import build_up_to_date_sensor
 
 FILES_PER_TICK = 100
@@ -43,7 +44,7 @@ def build_automation(platform: Platform, jobs: dict[str, Job]) -> Automation:
     )
     if platform.graph.collections:
         schedules.append(_collection_schedule(platform))
-    sensors = []
+    sensors = [_dead_runs(platform)]
     if platform.settings.shards is None:
         sensors.append(_catalog(platform))
     if platform.graph.collections or platform.graph.trainings:
@@ -102,6 +103,20 @@ def _catalog(platform: Platform) -> dg.SensorDefinition:
         return dg.SkipReason(f"The catalog has {found or 'nothing yet'}.")
 
     return catalog
+
+
+def _dead_runs(platform: Platform) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="dead_runs",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Ends the runs whose process is gone, so that they hold up no others.",
+    )
+    def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        ended = end_dead_runs(platform.settings, context.instance)
+        return dg.SkipReason(f"Found dead and ended: {', '.join(ended) or 'none'}.")
+
+    return dead_runs
 
 
 def _inbox(platform: Platform, jobs: dict[str, Job]) -> dg.SensorDefinition:

@@ -16,6 +16,7 @@ from audio_assets.engine.state.checkpoints import CHECKPOINTS, MODEL_CARD, Check
 from audio_assets.orchestration.adoptions import adopted_version, tags_of_version
 from audio_assets.orchestration.catalog import keys_read
 from audio_assets.orchestration.inputs import Inputs
+from audio_assets.orchestration.steps import step
 from audio_assets.resources.accelerator import choose_accelerator
 
 
@@ -70,12 +71,13 @@ def build_training_asset(platform: Platform, asset: TrainingAsset) -> dg.AssetsD
                 for table in asset.tables
             ),
         ],
-        pool=asset.pool,
     )  # fmt: skip
     def train(context: dg.AssetExecutionContext, config: configuration) -> Iterator[Any]:  # type: ignore[valid-type]
-        platform.prepare()
+        with step(context, platform):
+            yield from trained(context, config.model_dump())  # type: ignore[attr-defined]
+
+    def trained(context: dg.AssetExecutionContext, values: dict[str, Any]) -> Iterator[Any]:
         inputs = Inputs(context, platform)
-        values = config.model_dump()  # type: ignore[attr-defined]
         device = Device(**{name: values.pop(name) for name in Device.model_fields})
         accelerator = choose_accelerator(device.device, device.dtype)
         execution = Execution(accelerator.device, accelerator.dtype, context.run_id, context.log.info)

@@ -14,6 +14,7 @@ from audio_assets.orchestration.dagster_private import (
     ConfigurableClassData,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
+    end_run,
     failed_partitions,
     latest_ids,
     latest_versions,
@@ -36,6 +37,19 @@ def instance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "1000" if request.param == "together" else "0")
     with dg.instance_for_test() as instance:
         yield instance
+
+
+def test_a_run_that_is_ended_has_failed_and_gives_back_its_slots(instance):
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("gpu", 1)
+    run = instance.create_run_for_job(dg.GraphDefinition("nothing").to_job())
+    started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+    instance.report_dagster_event(started, run.run_id)
+    assert storage.claim_concurrency_slot("gpu", run.run_id, "step").is_claimed
+    assert not storage.claim_concurrency_slot("gpu", "another run", "step").is_claimed
+    end_run(instance, instance.get_run_by_id(run.run_id), "it is gone")
+    assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
+    assert storage.claim_concurrency_slot("gpu", "another run", "step").is_claimed
 
 
 def materialization(partition: str, version: str) -> dg.AssetMaterialization:

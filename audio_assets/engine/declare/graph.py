@@ -40,7 +40,7 @@ class Bundle:
 
     @property
     def pool(self) -> str | None:
-        """The Dagster pool that limits how many run at once."""
+        """The pool that limits how many compute at once on a machine."""
         return next((asset.pool for asset in self.assets if asset.pool), None)
 
 

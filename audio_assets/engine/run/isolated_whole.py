@@ -18,7 +18,9 @@ from audio_assets.engine.declare.outcomes import ItemResult, NotApplicable, Outc
 from audio_assets.engine.declare.roles import Player
 from audio_assets.engine.declare.training_asset import Trained, Training, TrainingAsset, TrainingError
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.run import stopping
 from audio_assets.engine.run.importing import CodeChanged, importable
+from audio_assets.engine.run.pools import in_pool
 from audio_assets.engine.workers.session import (
     Cause,
     Crew,
@@ -129,8 +131,13 @@ def _call(
     backends = {role.name: choices[role.name] for role in asset.roles}
     caller = Caller(module, name, asset.code(choices).digest, backends, _starting_model(platform, asset))
     work = Work(CALLER, caller, frozenset({module.partition(".")[0]}))
-    with closing(platform.session.map(work, [call], crew)) as events:
+    with (
+        stopping.stopping(),
+        in_pool(platform, asset.pool, asset.name),
+        closing(platform.session.map(work, [call], crew, tick_s=stopping.LOOK_S)) as events,
+    ):
         for event in events:
+            stopping.check()
             match event:
                 case Part(_, str() as line):
                     log(line)

@@ -16,8 +16,10 @@ from audio_assets.engine.declare.item_asset import ItemAsset
 from audio_assets.engine.declare.outcomes import ItemResult, Outcome
 from audio_assets.engine.declare.tables import Item, Row
 from audio_assets.engine.platform import Platform
+from audio_assets.engine.run import stopping
 from audio_assets.engine.run.batching import batches
 from audio_assets.engine.run.isolated import compute_tasks
+from audio_assets.engine.run.pools import in_pool
 from audio_assets.engine.run.progress import observer
 from audio_assets.engine.run.tasks import ItemTask, Task, Upstream
 from audio_assets.engine.state.catalog import text_table
@@ -199,14 +201,20 @@ class BundleRun:
             self._tasks(),
             items=wanted,
             ahead=full,
-            tick_s=settings.chunk_seconds,
+            tick_s=min(settings.chunk_seconds, stopping.LOOK_S),
         )
-        with closing(computing) as results:
+        what = f"{self._bundle.name} of run {self._run_id[:8]}"
+        with (
+            stopping.stopping(),
+            in_pool(self._platform, self._bundle.pool, what),
+            closing(computing) as results,
+        ):
             for chunk in self._chunks(results, full):
                 yield self._store(chunk)
                 self._platform.settle_shown(asset.name for asset in self._assets)
                 for summary in self.summaries.values():
                     summary.wall_s = time.monotonic() - started
+            stopping.check()
 
     def _chunks(self, results: Iterable[ItemResult | None], full: int) -> Iterator[list[ItemResult]]:
         seconds = self._platform.settings.chunk_seconds
@@ -219,8 +227,10 @@ class BundleRun:
             if chunk and (len(chunk) >= full or time.monotonic() - last > seconds):
                 yield chunk
                 chunk, last = [], time.monotonic()
+            if stopping.is_asked():
+                break
         if chunk:
-            yield chunk
+            yield chunk  # what is computed is kept, whatever ends the run
 
     def _store(self, chunk: list[ItemResult]) -> list[Computed]:
         computed = []
@@ -249,6 +259,7 @@ class BundleRun:
             summary.outcomes[one.result.outcome] += 1
             if not one.result.outcome.is_good:
                 summary.bad.append(one.result)
+        observer().stored(len(stored))
         kept = {id(one) for one in stored}
         for one in computed:
             self.summaries[one.result.asset].left += id(one) not in kept

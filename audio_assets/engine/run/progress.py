@@ -22,6 +22,12 @@ class Observer(Protocol):
     def training(self, name: str) -> None:
         """A training begins."""
 
+    def stored(self, count: int) -> None:
+        """So many values are safe in the lake."""
+
+    def waiting(self, text: str) -> None:
+        """Nothing is done for now; the text says for what."""
+
 
 class _Nobody:
     def planned(self, totals: Mapping[str, int]) -> None:
@@ -31,6 +37,12 @@ class _Nobody:
         pass
 
     def training(self, name: str) -> None:
+        pass
+
+    def stored(self, count: int) -> None:
+        pass
+
+    def waiting(self, text: str) -> None:
         pass
 
 
