@@ -27,6 +27,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 NUMBA_CACHE = tempfile.TemporaryDirectory(prefix="numba-cache-")
 os.environ["NUMBA_CACHE_DIR"] = NUMBA_CACHE.name
 
+# Test processes of xdist are told the width of a terminal; what is printed here goes into no terminal.
+os.environ.pop("COLUMNS", None)
+
 
 @dataclass
 class Command:
@@ -64,8 +67,7 @@ class Command:
         return done.stdout
 
     def environment(self) -> dict[str, str]:
-        prefixes = ("AUDIO_ASSETS_", "DAGSTER_", "COLUMNS")
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUDIO_ASSETS_", "DAGSTER_"))}
         paths = os.pathsep.join([str(self.home), str(CHECKOUT)])
         settings = {f"AUDIO_ASSETS_{k.upper()}": v for k, v in self.settings.items()}
         return {

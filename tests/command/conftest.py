@@ -53,7 +53,6 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typed]:
     """Types a command, with settings: each as a process of its own would find the home."""
     monkeypatch.setenv("AUDIO_ASSETS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AUDIO_ASSETS_WORKERS", "1")
-    monkeypatch.delenv("COLUMNS", raising=False)
 
     def run(*arguments: str, **settings: str) -> Said:
         for name, value in settings.items():
