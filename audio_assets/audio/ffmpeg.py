@@ -114,8 +114,14 @@ class FFmpegReader:
         )
 
 
-def open_container(file: BinaryIO) -> InputContainer:
+HEAD = {"probesize": "32768", "analyzeduration": "1"}
+"""Options for files whose head says all that is wanted: FFmpeg reads megabytes else, to see what PCM may hide."""
+
+
+def open_container(file: BinaryIO, *, only_head: bool = False) -> InputContainer:
     """An open file's container, without the tags around it.
+
+    With `only_head` FFmpeg believes what the head says of the streams.
 
     Raises:
         UnreadableError: FFmpeg knows no such format.
@@ -125,7 +131,7 @@ def open_container(file: BinaryIO) -> InputContainer:
             Untagged(file),
             mode="r",
             # A playlist named song.mp3 must not open other files or addresses.
-            options={"protocol_whitelist": "none"},
+            options={"protocol_whitelist": "none", **(HEAD if only_head else {})},
             metadata_errors="ignore",
         )
     except (av.FFmpegError, ValueError) as error:

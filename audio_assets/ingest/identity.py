@@ -42,6 +42,7 @@ SOUND = b"audio-assets sound 1"
 BYTES = b"audio-assets bytes 1"
 
 _READ_BYTES = 2**20
+_WAVES = (b"RIFF", b"RF64", b"BW64")
 _VORBIS_HEADERS = 3
 _VORBIS_IDENTIFICATION_BYTES = 30
 
@@ -76,7 +77,9 @@ def _sound(file: BinaryIO) -> list[bytes] | None:
     )  # what only plans a run needs no FFmpeg
 
     try:
-        with open_container(file) as container:
+        is_wave = file.read(4) in _WAVES
+        file.seek(0)
+        with open_container(file, only_head=is_wave) as container:
             stream = audio_stream(container)
             if stream.codec_context is None:
                 return None

@@ -15,6 +15,8 @@ from typing import Any
 import av
 import mutagen
 
+from audio_assets.audio.ffmpeg import HEAD
+
 _NAMES: dict[str, tuple[str, ...]] = {
     "title": ("title", "TIT2", "©nam"),
     "artist": ("artist", "TPE1", "©ART", "Author"),
@@ -98,12 +100,21 @@ def read_tags(path: Path) -> Tags:
 def _ffmpeg_tags(path: Path) -> dict[str, str]:
     """What FFmpeg finds where mutagen finds nothing: RIFF INFO, Matroska, CAF, AU and others.
 
-    Text that is no UTF-8 is taken as Latin-1, as old programs write RIFF INFO.
+    Text that is no UTF-8 is taken as Latin-1, as old programs write RIFF INFO. Only the head of the file is looked
+    at: to find out all about its streams takes FFmpeg longer than all else that is done with a short file.
     """
-    with path.open("rb") as source, av.open(source, metadata_errors="surrogateescape") as file:
-        found = dict(file.metadata)
-        for stream in file.streams.audio[:1]:
-            found = stream.metadata | found
+    try:
+        # A playlist named song.mp3 must not open other files or addresses.
+        options = {"protocol_whitelist": "none", **HEAD}
+        with (
+            path.open("rb") as source,
+            av.open(source, options=options, metadata_errors="surrogateescape") as file,
+        ):
+            found = dict(file.metadata)
+            for stream in file.streams.audio[:1]:
+                found = stream.metadata | found
+    except (av.FFmpegError, ValueError):  # what libsndfile alone reads
+        return {}
     return {name: _utf8_or_latin1(text) for name, text in found.items()}
 
 

@@ -234,3 +234,22 @@ def test_tag_text_is_clean_for_every_database(tmp_path):
     file.save()
     assert read_tags(path).title == "ab"
     assert read_tags(path).artist == "漢\u3000字\xa0🎵"
+
+
+def test_a_playlist_in_disguise_opens_no_other_file(tmp_path):
+    other = tmp_path / "private.mka"
+    write_pcm(tmp_path / "a.wav", tones(0.2), 44_100)
+    with av.open(str(tmp_path / "a.wav")) as source, av.open(str(other), "w") as target:
+        target.metadata["title"] = "Secret"
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    assert read_tags(other).title == "Secret"
+    for name, text in {
+        "song.mp3": f"#EXTM3U\n#EXTINF:1,\n{other}\n#EXT-X-ENDLIST\n",
+        "song.flac": f"ffconcat version 1.0\nfile '{other}'\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+        assert read_tags(tmp_path / name).title is None
