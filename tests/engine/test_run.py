@@ -329,9 +329,16 @@ def test_whoever_watches_is_told_of_each_result(bench):
         def finished(self, result):
             self.seen.append((result.asset, result.item))
 
-    with watching(Watcher()):
+        def stored(self, count):
+            self.safe += count
+
+        safe = 0
+
+    watcher = Watcher()
+    with watching(watcher):
         bench.run(["lengths", "words"])
     assert sorted(Watcher.seen) == sorted((asset, item) for asset in ("lengths", "words") for item in NOTES)
+    assert watcher.safe == len(Watcher.seen)
 
 
 def test_a_summary_has_the_throughput_in_size_per_hour(bench):
@@ -409,3 +416,30 @@ def test_a_run_stores_the_same_rows_whoever_computes_them(tmp_path, monkeypatch)
     ]:
         query = f"SELECT item, {columns} FROM {table} ORDER BY ALL"
         assert ours.query(query) == theirs.query(query) != []
+
+
+def run_of_plan(bench: Bench, run_id: str, options: RunOptions = DEFAULT) -> BundleRun:
+    """A run of `words` that was planned now, and is yet to begin."""
+    (bundle,) = [b for b in bench.platform.graph.bundles if "words" in {asset.name for asset in b.assets}]
+    _, plan = keep_plan(bench.platform, run_id, ["words"], None, options)
+    return BundleRun(bench.platform, bundle, ["words"], plan, run_id=run_id)
+
+
+def makers(bench: Bench) -> set[str]:
+    return {run_id for (run_id,) in bench.query("SELECT run_id FROM ledger")}
+
+
+def test_what_another_run_has_made_since_the_plan_is_not_made_again(bench):
+    bench.add({"a": "two words", "b": "three small words"})
+    first, second = run_of_plan(bench, "first"), run_of_plan(bench, "second")
+    for run in (first, second):
+        list(run)
+    assert makers(bench) == {"first"}
+    assert (second.summaries["words"].computed, second.summaries["words"].left) == (0, 2)
+
+
+def test_what_was_there_before_the_plan_is_made_again_where_all_is_asked_for(bench):
+    bench.add({"a": "two words", "b": "three small words"})
+    list(run_of_plan(bench, "first"))
+    list(run_of_plan(bench, "second", RunOptions(everything=True)))
+    assert makers(bench) == {"second"}

@@ -290,7 +290,7 @@ class BundleRun:
         # Entries and rows as of one snapshot, so that fingerprints and values belong together.
         snapshot = self._platform.lake.snapshot()
         sources = sorted({name for asset in self._assets for name in asset.upstream})
-        checkpoints = {name: self._checkpoint(name) for name in sources}
+        checkpoints = {name: self._checkpoint(name) for name in (*sources, *self.summaries)}
         entries = read_entries(self._platform.lake, checkpoints, keys, snapshot)
         rows = {name: self._rows(name, keys, entries, snapshot) for name in sources}
         tasks = []
@@ -317,7 +317,7 @@ class BundleRun:
             if value is None:
                 continue
             made = None
-            if item is not None:
+            if item is not None and not self._is_there(value, entries):
                 reads = fingerprint(texts[item.key][n] for n in asset.reads) if asset.reads else None
                 made = self._fitting(
                     asset, value, item, reads_hash=reads, entries=entries, planned=fingerprints
@@ -333,6 +333,16 @@ class BundleRun:
         if item is None or not fingerprints:
             return None
         return ItemTask(item, fingerprints, values)
+
+    def _is_there(self, value: Value, entries: Mapping[tuple[str, str], Entry]) -> bool:
+        """Whether another run has made the value since the plan, while this one waited or was slower."""
+        entry = entries.get((value.asset, value.item))
+        return (
+            entry is not None
+            and entry.outcome.is_good
+            and entry.fingerprint == value.fingerprint
+            and entry.computed_at > self._plan.made_at
+        )
 
     def _fitting(
         self,

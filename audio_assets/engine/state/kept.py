@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -55,10 +56,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class KeptPlan:
-    """A plan by its id. `counts` by asset; `items` are those it was made for, None: all."""
+    """A plan by its id, and when it was made. `counts` by asset."""
 
     id: str
     snapshot: int
+    made_at: datetime
     counts: Mapping[str, Counts]
     platform: Platform
 
@@ -122,6 +124,7 @@ def keep_plan(
 
     A plan with nothing to compute is kept only with `keep_empty`, for the next step that asks.
     """
+    made_at = datetime.now(UTC)  # before anything is read
     with scratch_folder() as folder:
         plan = platform.plan(names, items, options, keep=folder)
         recipes = platform.recipes_with(platform.adopted(names))
@@ -137,12 +140,16 @@ def keep_plan(
             for name, part in plan.assets.items()
         }
         files = sorted(folder.glob("*.parquet"))
-        summary = {"snapshot": plan.snapshot, "counts": {n: vars(c) for n, c in counts.items()}}
+        summary = {
+            "snapshot": plan.snapshot,
+            "made_at": made_at.isoformat(),
+            "counts": {n: vars(c) for n, c in counts.items()},
+        }
         for file in files:
             platform.objects.put(_key(id, file.name), file)
         if files or keep_empty:
             platform.objects.put(_key(id, SUMMARY), json.dumps(summary).encode())
-    return plan, KeptPlan(id, plan.snapshot, counts, platform)
+    return plan, KeptPlan(id, plan.snapshot, made_at, counts, platform)
 
 
 def kept_plan(platform: Platform, id: str) -> KeptPlan | None:
@@ -152,7 +159,8 @@ def kept_plan(platform: Platform, id: str) -> KeptPlan | None:
     except ObjectError:
         return None
     counts = {name: Counts(**values) for name, values in summary["counts"].items()}
-    return KeptPlan(id, summary["snapshot"], counts, platform)
+    made_at = datetime.fromisoformat(summary["made_at"])
+    return KeptPlan(id, summary["snapshot"], made_at, counts, platform)
 
 
 def items_to_compute(platform: Platform, names: Sequence[str]) -> list[str]:

@@ -102,11 +102,12 @@ class Computed:
 
 @dataclass(frozen=True)
 class Entry:
-    """The part of a ledger row that a step needs of upstream values."""
+    """The part of a ledger row that a step needs of upstream values, and of its own."""
 
     outcome: Outcome
     fingerprint: str
     reason: str | None
+    computed_at: datetime
 
 
 def of_checkpoints(assets: Mapping[str, str]) -> str:
@@ -120,12 +121,13 @@ def read_entries(
 ) -> dict[tuple[str, str], Entry]:
     """The entries of `items` by asset and item, as of a snapshot; `assets` has the checkpoint of each."""
     rows = lake.rows(
-        "SELECT asset, item, outcome, fingerprint, reason "
+        "SELECT asset, item, outcome, fingerprint, reason, computed_at "
         f"FROM {LEDGER.name} AT (VERSION => {snapshot}) "
         f"WHERE {of_checkpoints(assets)} AND item IN (SELECT unnest({quoted(items)}))"
     )
     return {
-        (asset, item): Entry(Outcome(outcome), found, reason) for asset, item, outcome, found, reason in rows
+        (asset, item): Entry(Outcome(outcome), found, reason, when)
+        for asset, item, outcome, found, reason, when in rows
     }
 
 
