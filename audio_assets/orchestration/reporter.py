@@ -28,6 +28,7 @@ from audio_assets.orchestration.events import item_metadata
 from audio_assets.orchestration.inputs import Inputs
 from audio_assets.orchestration.partitions import Partitions
 from audio_assets.orchestration.run_items import tagged_items
+from audio_assets.orchestration.steps import is_alive
 from audio_assets.resources.lake import quoted
 
 BACKFILL_TAG = "dagster/backfill"
@@ -106,7 +107,8 @@ class Reporter:
         One shard is looked at after the other, so that no more than the items of one are in memory.
         """
         if self._partitions.shards is None:
-            self._set_unreported(set(self._unreported()) - self._followed - {self._context.run_id})
+            done = {*self._followed, self._context.run_id}
+            self._set_unreported([run for run in self._unreported() if run not in done])
             return
         versions: dict[str, dict[str, str]] = {}
         for shard in self._shards_asked():
@@ -122,9 +124,11 @@ class Reporter:
 
     def _stored_unreported(self) -> list[str]:
         """The items that runs have stored values of whose step did not come to its end; notes that this one began."""
-        before = self._unreported()
+        noted = [run for run in self._unreported() if run != self._context.run_id]
+        self._set_unreported([*noted[-RUNS_FOLLOWED:], self._context.run_id])
+        # A run that goes on reports for itself, and may yet be killed.
+        before = [run for run in noted if not is_alive(self._platform.settings, run)]
         self._followed = set(before)
-        self._set_unreported({*before[-RUNS_FOLLOWED:], self._context.run_id})
         if not before:
             return []
         rows = self._platform.lake.rows(
@@ -139,12 +143,10 @@ class Reporter:
 
     def _unreported(self) -> list[str]:
         storage = self._context.instance.daemon_cursor_storage
-        return sorted(json.loads(storage.get_cursor_values({self._cursor}).get(self._cursor, "[]")))
+        return list(json.loads(storage.get_cursor_values({self._cursor}).get(self._cursor, "[]")))
 
     def _set_unreported(self, runs: Iterable[str]) -> None:
-        self._context.instance.daemon_cursor_storage.set_cursor_values(
-            {self._cursor: json.dumps(sorted(runs))}
-        )
+        self._context.instance.daemon_cursor_storage.set_cursor_values({self._cursor: json.dumps(list(runs))})
 
     def _shards_asked(self) -> list[str]:
         tagged = tagged_items(self._platform, self._context.run.tags)

@@ -59,6 +59,11 @@ def end_dead_runs(settings: Settings, instance: dg.DagsterInstance) -> list[str]
     return dead
 
 
+def is_alive(settings: Settings, run_id: str) -> bool:
+    """Whether a process of this machine is at a run."""
+    return is_held(_lease(settings, run_id))
+
+
 def release_run(settings: Settings, run_id: str) -> None:
     """Give back the lease of a run that this process has brought to its end."""
     path = _lease(settings, run_id)
